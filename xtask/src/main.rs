@@ -1,2 +1,101 @@
-//! Skeleton.
-fn main() {}
+//! One door for every task of the project: `cargo xtask --help`, and the Makefile's targets, lead here.
+//!
+//! In: the command line. Out: the tasks' own output on stdout, headings and progress on stderr, an exit code.
+//! It may not touch the product: no crate of the workspace is a dependency, so that it compiles in seconds.
+
+mod cargo;
+mod cluster;
+mod images;
+mod lint;
+mod place;
+mod plan;
+mod program;
+mod step;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::place::Place;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    about = "Every task of mcp-eks",
+    disable_help_subcommand = true
+)]
+struct Xtask {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// From nothing to a local cluster with the operator and a Ready sample; the second time it does nothing
+    #[command(disable_help_flag = true)]
+    Up(Forwarded),
+    /// End what `up` started
+    #[command(disable_help_flag = true)]
+    Down(Forwarded),
+    /// The local cluster alone: up, down, status, load, kubeconfig, audit-log (see `cluster --help`)
+    #[command(disable_help_flag = true)]
+    Cluster(Forwarded),
+    /// The fast checks: format, clippy, unit and doc tests
+    Check,
+    /// Format every Rust file
+    Fmt,
+    /// Everything that CI runs
+    Test,
+    /// The suites that run against a cluster; all of them, or those named
+    E2e {
+        /// Names of files under e2e/tests, without `.rs`
+        suites: Vec<String>,
+    },
+    /// Build both Dockerfiles with Docker or Podman
+    Images(images::Options),
+    /// Dockerfiles, workflows, YAML, shell scripts, licences and sources of dependencies
+    Lint,
+}
+
+/// Arguments that belong to `mcp-e2e`, the program behind the command.
+#[derive(Debug, clap::Args)]
+struct Forwarded {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS")]
+    arguments: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    match run(Xtask::parse().task) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let place = Place::find()?;
+    match task {
+        Task::Up(forwarded) => cluster::up(&place, &forwarded.arguments),
+        Task::Down(forwarded) => cluster::down(&place, &forwarded.arguments),
+        Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
+        Task::Check => step::run_all(&place, plan::check(&place)),
+        Task::Fmt => step::run_all(&place, plan::fmt(&place)),
+        Task::Test => {
+            place.warn_when_disk_is_short();
+            step::run_all(&place, plan::test(&place)?)
+        }
+        Task::E2e { suites } => {
+            place.warn_when_disk_is_short();
+            step::run_all(&place, plan::e2e(&place, &suites)?)
+        }
+        Task::Images(options) => {
+            place.warn_when_disk_is_short();
+            images::run(&place, &options).map(|()| ExitCode::SUCCESS)
+        }
+        Task::Lint => step::run_all(&place, plan::lint(&place)),
+    }
+}

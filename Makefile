@@ -1,0 +1,32 @@
+# Every target is one `cargo xtask` away; `cargo xtask --help` has the options.
+export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/target
+
+.DEFAULT_GOAL := help
+.PHONY: help up down test check fmt lint e2e images
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## From a fresh clone to a local cluster with a Ready McpServer; a second run does nothing
+	@cargo xtask up
+
+down: ## End what `make up` started; nothing stays behind
+	@cargo xtask down
+
+test: ## Everything that CI runs
+	@cargo xtask test
+
+check: ## The fast checks: format, clippy, unit and doc tests
+	@cargo xtask check
+
+fmt: ## Format every Rust file
+	@cargo xtask fmt
+
+lint: ## Dockerfiles, workflows, YAML, shell, licences and sources of dependencies
+	@cargo xtask lint
+
+e2e: ## The suites that run against a cluster
+	@cargo xtask e2e
+
+images: ## Build both Dockerfiles with Docker or Podman, and try what is in the images
+	@cargo xtask images --verify

@@ -1,0 +1,46 @@
+//! `up`, `down` and `cluster …`: builds the harness, then becomes it, so that stdin, stdout, signals and the exit code
+//! are the harness's own.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::place::Place;
+use crate::{cargo, program};
+
+/// `mcp-e2e up ARGUMENTS --bin-dir DIR`, with everything that will run in the cluster built before.
+pub(crate) fn up(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
+    if asks_for_help(arguments) {
+        cargo::build_harness(place)?;
+    } else {
+        place.warn_when_disk_is_short();
+        cargo::build_cluster_binaries(place)?;
+    }
+    let bin_dir = place.bin_dir()?;
+    let mut harness = harness(place)?;
+    program::become_program(harness.arg("up").args(arguments).arg("--bin-dir").arg(bin_dir))
+}
+
+/// `mcp-e2e down ARGUMENTS`.
+pub(crate) fn down(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
+    cargo::build_harness(place)?;
+    program::become_program(harness(place)?.arg("down").args(arguments))
+}
+
+/// `mcp-e2e cluster ARGUMENTS`.
+pub(crate) fn cluster(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
+    cargo::build_harness(place)?;
+    program::become_program(harness(place)?.arg("cluster").args(arguments))
+}
+
+fn harness(place: &Place) -> Result<Command> {
+    let mut command = Command::new(place.bin_dir()?.join("mcp-e2e"));
+    // The working directory stays the caller's: `cluster load ./image.tar` names a file of theirs.
+    command.env("CARGO_TARGET_DIR", &place.target);
+    Ok(command)
+}
+
+fn asks_for_help(arguments: &[OsString]) -> bool {
+    arguments.iter().any(|it| it == "--help" || it == "-h")
+}

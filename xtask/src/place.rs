@@ -1,0 +1,83 @@
+//! Where things are: the repository, the project's cache, cargo's target directory.
+//!
+//! In: the environment, once, at the start. Out: absolute paths. Everything a task keeps between two runs lies under
+//! the cache and is safe to delete.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context, Result, bail};
+
+use crate::program;
+
+/// Below this, a long job is likely to end with "No space left on device".
+const ENOUGH_DISK_GIB: u64 = 15;
+
+/// The directories every task works with.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The repository's root.
+    pub(crate) root: PathBuf,
+    /// `${XDG_CACHE_HOME:-$HOME/.cache}/mcp-eks`.
+    pub(crate) cache: PathBuf,
+    /// `CARGO_TARGET_DIR`, by default under the cache, so that worktrees and clones share what they compiled.
+    pub(crate) target: PathBuf,
+}
+
+impl Place {
+    /// Reads the environment and makes the cache directory.
+    pub(crate) fn find() -> Result<Self> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .context("the xtask crate has no parent directory")?;
+        let cache = match env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
+            Some(dir) => PathBuf::from(dir),
+            None => {
+                PathBuf::from(env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?).join(".cache")
+            }
+        }
+        .join("mcp-eks");
+        fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache directory {}", cache.display()))?;
+        let target = match env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty()) {
+            Some(dir) => root.join(dir),
+            None => cache.join("target"),
+        };
+        Ok(Self {
+            root: root.to_path_buf(),
+            cache,
+            target,
+        })
+    }
+
+    /// A program that runs in the repository's root and compiles into the shared target directory.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        command
+    }
+
+    /// Where cargo puts the binaries of the dev profile.
+    pub(crate) fn bin_dir(&self) -> Result<PathBuf> {
+        let host = program::output(self.command("rustc").args(["--print", "host-tuple"]))?;
+        if host.is_empty() {
+            bail!("`rustc --print host-tuple` printed nothing: Rust 1.84 or newer is needed, see rust-toolchain.toml");
+        }
+        Ok(self.target.join(host).join("debug"))
+    }
+
+    /// Says so on stderr when a long job may run out of disk.
+    pub(crate) fn warn_when_disk_is_short(&self) {
+        let Ok(disk) = nix::sys::statvfs::statvfs(&self.cache) else {
+            return;
+        };
+        let free_gib = disk.blocks_available().saturating_mul(disk.fragment_size()) >> 30;
+        if free_gib < ENOUGH_DISK_GIB {
+            eprintln!(
+                "xtask: warning: {free_gib} GiB are free for {}; a cold run takes up to {ENOUGH_DISK_GIB} GiB. The whole \
+                 directory is a cache and may be deleted.",
+                self.cache.display()
+            );
+        }
+    }
+}

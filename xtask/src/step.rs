@@ -1,0 +1,189 @@
+//! A task as a row of steps: runs them all, keeps each one's output in a log, and says at the end what ran.
+//!
+//! In: steps. Out: their output, and on stdout a table with the line `N passed, N failed` after it. On a terminal a
+//! running step shows its elapsed time and its last line; elsewhere (CI, a pipe) every line.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, IsTerminal, Write};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use anyhow::{Context, Result};
+
+use crate::place::Place;
+use crate::program;
+
+/// How many lines of a failed step's log are shown where its output was not.
+const TAIL: usize = 60;
+
+/// One thing to run, and to report on.
+#[derive(Debug)]
+pub(crate) struct Step {
+    name: String,
+    needs: Option<&'static str>,
+    commands: Vec<Command>,
+}
+
+impl Step {
+    /// A step of one or more commands; the first that fails ends it.
+    pub(crate) fn new(name: impl Into<String>, commands: impl IntoIterator<Item = Command>) -> Self {
+        Self {
+            name: name.into(),
+            needs: None,
+            commands: commands.into_iter().collect(),
+        }
+    }
+
+    /// Not tried, and counted as failed, when the step of that name failed.
+    pub(crate) fn needs(mut self, step: &'static str) -> Self {
+        self.needs = Some(step);
+        self
+    }
+}
+
+struct Outcome {
+    name: String,
+    result: &'static str,
+    took: Duration,
+}
+
+/// Runs every step, whatever the others did; fails if any of them failed.
+pub(crate) fn run_all(place: &Place, steps: Vec<Step>) -> Result<ExitCode> {
+    let logs = place.cache.join("logs");
+    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    let live = io::stderr().is_terminal() && io::stdout().is_terminal() && env::var_os("CI").is_none();
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for mut step in steps {
+        let failed = |name: &str| outcomes.iter().any(|it| it.name == name && it.result != "passed");
+        let start = Instant::now();
+        let result = if step.needs.is_some_and(failed) {
+            eprintln!(
+                "==> {}: not tried, because {} failed",
+                step.name,
+                step.needs.unwrap_or_default()
+            );
+            "not tried"
+        } else {
+            let log = logs.join(format!("{}.log", step.name.replace([' ', '/'], "-")));
+            eprintln!("==> {}", step.name);
+            let passed = run_step(&mut step, &log, live)?;
+            let result = if passed { "passed" } else { "FAILED" };
+            eprintln!(
+                "==> {}: {result} after {:.1} s (log: {})",
+                step.name,
+                start.elapsed().as_secs_f64(),
+                log.display()
+            );
+            result
+        };
+        outcomes.push(Outcome {
+            name: step.name,
+            result,
+            took: start.elapsed(),
+        });
+    }
+    Ok(report(&outcomes))
+}
+
+fn report(outcomes: &[Outcome]) -> ExitCode {
+    let width = outcomes.iter().map(|it| it.name.len()).max().unwrap_or_default();
+    println!("\n{:width$}  {:9}  seconds", "step", "result");
+    for Outcome { name, result, took } in outcomes {
+        println!("{name:width$}  {result:9}  {:7.1}", took.as_secs_f64());
+    }
+    let passed = outcomes.iter().filter(|it| it.result == "passed").count();
+    let failed = outcomes.len() - passed;
+    println!("\n{passed} passed, {failed} failed");
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn run_step(step: &mut Step, log: &std::path::Path, live: bool) -> Result<bool> {
+    let mut log_file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    for command in &mut step.commands {
+        let said = format!("$ {}\n", program::line(command));
+        log_file.write_all(said.as_bytes())?;
+        if !live {
+            eprint!("{said}");
+        }
+        if !run_command(&step.name, command, &mut log_file, live)? {
+            if live {
+                show_tail(log)?;
+            }
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Copies the output line by line into the log and to where it can be seen.
+fn run_command(step: &str, command: &mut Command, log: &mut File, live: bool) -> Result<bool> {
+    let (reader, writer) = io::pipe()?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
+    let start = Instant::now();
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            let said = format!("cannot start `{}`: {error}\n", program::line(command));
+            log.write_all(said.as_bytes())?;
+            eprint!("{said}");
+            return Ok(false);
+        }
+    };
+    // The command holds copies of the pipe's writing end, which would keep the reader waiting for ever.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut reader = BufReader::new(reader);
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
+            if sender.send(std::mem::take(&mut line)).is_err() {
+                break;
+            }
+        }
+    });
+    let mut last = String::new();
+    loop {
+        match lines.recv_timeout(Duration::from_millis(500)) {
+            Ok(line) => {
+                log.write_all(&line)?;
+                last = String::from_utf8_lossy(&line).trim_end().to_owned();
+                if !live {
+                    io::stdout().write_all(&line)?;
+                } else if last.starts_with("test result:") {
+                    println!("\r\x1b[K{last}");
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                // A daemon that the step left behind may hold the pipe open; the step is over when its process is.
+                if child.try_wait()?.is_some() {
+                    break;
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if live {
+            let shown: String = last.chars().take(100).collect();
+            eprint!("\r\x1b[K[{:3} s] {step}: {shown}", start.elapsed().as_secs());
+        }
+    }
+    if live {
+        eprint!("\r\x1b[K");
+    }
+    Ok(child.wait()?.success())
+}
+
+fn show_tail(log: &std::path::Path) -> Result<()> {
+    let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    let start = lines.len().saturating_sub(TAIL);
+    for line in lines.iter().skip(start) {
+        println!("{line}");
+    }
+    Ok(())
+}
