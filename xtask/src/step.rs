@@ -140,9 +140,9 @@ fn run_command(step: &str, command: &mut Command, log: &mut File, live: bool) ->
     let (sender, lines) = mpsc::channel();
     thread::spawn(move || {
         let mut reader = BufReader::new(reader);
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
-            if sender.send(std::mem::take(&mut line)).is_err() {
+        let mut output = Vec::new();
+        while reader.read_until(b'\n', &mut output).is_ok_and(|read| read > 0) {
+            if sender.send(std::mem::take(&mut output)).is_err() {
                 break;
             }
         }
@@ -150,11 +150,11 @@ fn run_command(step: &str, command: &mut Command, log: &mut File, live: bool) ->
     let mut last = String::new();
     loop {
         match lines.recv_timeout(Duration::from_millis(500)) {
-            Ok(line) => {
-                log.write_all(&line)?;
-                last = String::from_utf8_lossy(&line).trim_end().to_owned();
+            Ok(output) => {
+                log.write_all(&output)?;
+                String::from_utf8_lossy(&output).trim_end().clone_into(&mut last);
                 if !live {
-                    io::stdout().write_all(&line)?;
+                    io::stdout().write_all(&output)?;
                 } else if last.starts_with("test result:") {
                     println!("\r\x1b[K{last}");
                 }

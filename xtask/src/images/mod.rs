@@ -1,16 +1,97 @@
-//! Skeleton.
+//! `images`: builds both Dockerfiles and, when asked, tries what is in the images.
+//!
+//! In: the Dockerfiles as they are. Out: two images in the engine's local storage and their sizes on stdout. What was
+//! built and verified is remembered by a fingerprint of what it was made of.
+
+mod base;
+mod engine;
+mod fingerprint;
+mod verify;
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
 use crate::place::Place;
-use anyhow::Result;
-/// Options.
+use crate::program;
+use engine::Engine;
+
+/// A Dockerfile and what comes of it.
+#[derive(Debug)]
+struct Image {
+    dockerfile: &'static str,
+    name: &'static str,
+    binaries: &'static [&'static str],
+}
+
+const IMAGES: [Image; 2] = [
+    Image {
+        dockerfile: "Dockerfile.operator",
+        name: "localhost/mcp-operator:dev",
+        binaries: &["mcp-operator"],
+    },
+    Image {
+        dockerfile: "Dockerfile.servers",
+        name: "localhost/mcp-servers:dev",
+        binaries: &["mcp-filesystem"],
+    },
+];
+
+/// What `cargo xtask images` takes.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Also run what is in the images, and a TLS client against their CA bundle
     #[arg(long)]
     verify: bool,
-    /// Only when something the images are made of has changed since the last success
+    /// Only when a Dockerfile, the lock file or the toolchain has changed since the last success
     #[arg(long)]
     if_changed: bool,
 }
-pub(crate) fn run(_place: &Place, _options: &Options) -> Result<()> {
-    anyhow::bail!("not yet")
+
+/// Builds, prints sizes, verifies.
+pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
+    let start = Instant::now();
+    let seen = place.cache.join("images/verified");
+    let fingerprint = fingerprint::of(&place.root)?;
+    if options.if_changed && fs::read_to_string(&seen).is_ok_and(|it| it == fingerprint) {
+        println!("images: not built: the Dockerfiles, Cargo.lock and the toolchain are those of the last success");
+        return Ok(());
+    }
+    let engine = Engine::find(place)?;
+    let elapsed = || start.elapsed().as_secs();
+    base::provide(place, &engine, &base_name(place)?)?;
+    let revision = program::output(place.command("git").args(["rev-parse", "HEAD"])).unwrap_or_default();
+    for image in &IMAGES {
+        eprintln!("images: [{:4} s] building {}", elapsed(), image.dockerfile);
+        let mut build = engine.build();
+        build.args(["--file", image.dockerfile, "--tag", image.name]);
+        build.args(["--build-arg", &format!("REVISION={revision}"), "."]);
+        program::run(&mut build)?;
+    }
+    for image in &IMAGES {
+        let size = program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Size}}", image.name]))?;
+        let bytes: f64 = size
+            .parse()
+            .with_context(|| format!("the size of {} is `{size}`", image.name))?;
+        println!("{} {:.1} MB", image.name, bytes / 1e6);
+    }
+    if options.verify {
+        eprintln!("images: [{:4} s] verifying", elapsed());
+        verify::all(place, &engine, &IMAGES)?;
+        fs::create_dir_all(place.cache.join("images"))?;
+        fs::write(&seen, fingerprint).with_context(|| format!("cannot write {}", seen.display()))?;
+    }
+    eprintln!("images: [{:4} s] done", elapsed());
+    Ok(())
+}
+
+/// The image the build stages start from, as the first Dockerfile names it.
+fn base_name(place: &Place) -> Result<String> {
+    let path = place.root.join(IMAGES[0].dockerfile);
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let name = text.lines().find_map(|line| line.strip_prefix("ARG RUST_IMAGE="));
+    Ok(name
+        .with_context(|| format!("{} has no line `ARG RUST_IMAGE=…`", path.display()))?
+        .to_owned())
 }
