@@ -56,7 +56,7 @@ fn get(url: &str) -> Result<()> {
         .build()
         .context("cannot load trusted roots")?;
     let response = runtime
-        .block_on(client.get(url).send())
+        .block_on(async { client.get(url).send().await })
         .with_context(|| format!("cannot get {url}"))?;
     println!("{}", response.status().as_u16());
     Ok(())
