@@ -1,1 +1,18 @@
-//! Skeleton.
+//! The operator of mcp-eks: turns `McpServer` objects into running MCP servers and reports the truth in status.
+//!
+//! The way of one object: observe → validate → desired → diff → apply → status → write. The core rooms (`desired`,
+//! `diff`, `status`) are pure: no client, no clock, no environment; the shell hands them facts. See ARCHITECTURE.md.
+
+pub mod admin;
+pub mod app;
+pub mod apply;
+pub mod context;
+pub mod controller;
+pub mod desired;
+pub mod diff;
+pub mod error;
+pub mod observe;
+pub mod settings;
+pub mod status;
+pub mod telemetry;
+pub mod vocabulary;

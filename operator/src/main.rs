@@ -1,2 +1,13 @@
-//! Skeleton.
-fn main() {}
+//! Entry point: settings in, exit code out; everything else is in `app`.
+
+use clap::Parser;
+use mcp_operator::{app, settings::Settings, telemetry};
+
+fn main() -> anyhow::Result<()> {
+    let settings = Settings::parse();
+    telemetry::start(&settings)?;
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?
+        .block_on(app::run(settings))
+}

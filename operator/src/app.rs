@@ -1,0 +1,49 @@
+//! Wires everything, and decides the order of start and stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use kube::{Client, Config};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::info;
+
+use crate::{
+    admin,
+    context::Context,
+    controller::{self, backoff::Backoff, watches},
+    desired::Defaults,
+    observe::Recent,
+    settings::Settings,
+};
+
+/// Runs the operator until SIGTERM or SIGINT.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let config = Config::infer().await.context(
+        "no cluster to talk to: inside a cluster a ServiceAccount is needed, outside a kubeconfig (set KUBECONFIG, or try `kubectl config current-context`)",
+    )?;
+    info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, servers_image = settings.servers_image, "starting");
+    let client = Client::try_from(config).context("cannot make a client from the cluster's configuration")?;
+    let (watches, stores) = watches::open(&client);
+    let context = Arc::new(Context {
+        client,
+        stores,
+        defaults: Defaults {
+            servers_image: settings.servers_image,
+            cluster_domain: settings.cluster_domain,
+        },
+        recent: Recent::default(),
+        backoff: Backoff::default(),
+    });
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM: finishing what is under way"),
+            _ = tokio::signal::ctrl_c() => info!("SIGINT: finishing what is under way"),
+        }
+    };
+    let servers = watches.server_store.clone();
+    tokio::select! {
+        ended = admin::serve(settings.admin_listen, servers, context.clone()) => ended,
+        () = controller::run(watches, context, settings.concurrency, stop) => Ok(()),
+    }
+}

@@ -1,0 +1,117 @@
+//! Runs a plan in order; nothing else writes children.
+//!
+//! In: the steps of a plan. Out: the children as the API server now holds them, and names that turned out to be
+//! taken. Server-side apply, with a live look before a first write so that nothing foreign is ever taken over, the
+//! uid as precondition afterwards, and one replace where an apply leaves something behind that must go.
+
+use kube::{
+    Api, Client,
+    api::{DynamicObject, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    context::CALL_DEADLINE,
+    desired::{Child, ChildKind},
+    diff::{Plan, Step, compare::settle, is_controlled_by},
+    error::Error,
+    vocabulary::FIELD_MANAGER,
+};
+
+/// What became of a plan.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Children that were written, as the API server answered.
+    pub written: Vec<(ChildKind, Value)>,
+    /// Objects that have a child's name and another owner.
+    pub conflicts: Vec<String>,
+    /// What ended the run early.
+    pub failure: Option<Error>,
+}
+
+/// Runs a plan. `owner` is the uid of the `McpServer`.
+///
+/// Nothing is written while a name is taken: half a server helps nobody.
+pub async fn apply(client: &Client, plan: Plan, owner: &str) -> Applied {
+    let mut applied = Applied {
+        conflicts: plan.conflicts,
+        ..Applied::default()
+    };
+    for step in plan.steps {
+        if !applied.conflicts.is_empty() {
+            break;
+        }
+        match write(client, &step, owner).await {
+            Ok(Some(object)) => applied.written.push((step.child.kind, object)),
+            Ok(None) => applied.conflicts.push(step.child.id()),
+            Err(error) => {
+                applied.failure = Some(error);
+                break;
+            }
+        }
+    }
+    applied
+}
+
+/// Writes one child. Returns the object as it now is, or nothing when its name is taken.
+async fn write(client: &Client, step: &Step, owner: &str) -> Result<Option<Value>, Error> {
+    let child = &step.child;
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &child.namespace, &child.kind.resource());
+    let mut uid = step.uid.clone();
+    if uid.is_none()
+        && let Some(found) = call("get", child, api.get_opt(&child.name)).await?
+    {
+        if !is_controlled_by(&to_value(&found)?, owner) {
+            return Ok(None);
+        }
+        uid = found.metadata.uid;
+    }
+    let mut object = child.object.clone();
+    if let Some((uid, metadata)) = uid.zip(object.get_mut("metadata").and_then(Value::as_object_mut)) {
+        metadata.insert("uid".to_owned(), json!(uid));
+    }
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    let answer = call("apply", child, api.patch(&child.name, &params, &Patch::Apply(&object))).await?;
+    let answer = to_value(&answer)?;
+    let settled = settle(child.kind, &child.object, &answer);
+    if settled == answer {
+        return Ok(Some(answer));
+    }
+    let body: DynamicObject = serde_json::from_value(settled).map_err(|error| Error::Internal(error.to_string()))?;
+    let params = PostParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PostParams::default()
+    };
+    let replaced = call("replace", child, api.replace(&child.name, &params, &body)).await?;
+    to_value(&replaced).map(Some)
+}
+
+/// One call under its deadline.
+async fn call<T>(
+    action: &'static str,
+    child: &Child,
+    answer: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, Error> {
+    match tokio::time::timeout(CALL_DEADLINE, answer).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(source)) => Err(Error::Api {
+            action,
+            object: child.id(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(Error::Deadline {
+            action,
+            object: child.id(),
+            limit: CALL_DEADLINE,
+        }),
+    }
+}
+
+/// The object as JSON, without managedFields: they are large, and nobody reads them.
+fn to_value(object: &DynamicObject) -> Result<Value, Error> {
+    let mut value = serde_json::to_value(object).map_err(|error| Error::Internal(error.to_string()))?;
+    if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+        metadata.remove("managedFields");
+    }
+    Ok(value)
+}

@@ -1,0 +1,107 @@
+//! One stream a kind, each with a store and a backoff of its own, so that trouble with one never delays another.
+
+use std::fmt::Debug;
+
+use futures::{Stream, StreamExt, future, stream::BoxStream};
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{Pod, Service, ServiceAccount},
+};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{
+        Predicate, PredicateConfig, WatchStreamExt, predicates,
+        reflector::{self, Store},
+        watcher,
+    },
+};
+use mcp_crds::McpServer;
+use serde::de::DeserializeOwned;
+
+use super::without_errors;
+use crate::{context::Stores, vocabulary::MANAGED_SELECTOR};
+
+/// Seconds after which a watch is opened anew: a connection that died silently goes unnoticed for no longer.
+const WATCH_SECONDS: u32 = 45;
+
+/// A stream of changed objects.
+pub type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
+
+/// Every stream the controller listens to.
+#[expect(missing_debug_implementations, reason = "streams have nothing to show")]
+pub struct Watches {
+    /// Servers whose spec or metadata changed.
+    pub servers: Changes<McpServer>,
+    /// Every server.
+    pub server_store: Store<McpServer>,
+    /// Changed or deleted ServiceAccounts.
+    pub service_accounts: Changes<ServiceAccount>,
+    /// Changed or deleted Services.
+    pub services: Changes<Service>,
+    /// Changed or deleted Deployments.
+    pub deployments: Changes<Deployment>,
+    /// Changed or deleted pods.
+    pub pods: Changes<Pod>,
+}
+
+/// Opens every stream.
+#[must_use]
+pub fn open(client: &Client) -> (Watches, Stores) {
+    let (server_store, servers) = reflect::<McpServer>(client, watcher::Config::default(), |_| ());
+    let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
+    let (service_account_store, service_accounts) = reflect::<ServiceAccount>(client, children(), |_| ());
+    let (service_store, services) = reflect::<Service>(client, children(), |_| ());
+    let (deployment_store, deployments) = reflect::<Deployment>(client, children(), |_| ());
+    let (pod_store, pods) = reflect::<Pod>(client, children(), |pod| pod.spec = None);
+    // A status is written by us alone: what changes nothing else is no work.
+    let of_interest = predicates::generation
+        .combine(predicates::finalizers)
+        .combine(predicates::labels)
+        .combine(predicates::annotations);
+    let servers = servers
+        .applied_objects()
+        .predicate_filter(of_interest, PredicateConfig::default());
+    let watches = Watches {
+        servers: counted("McpServer", servers),
+        server_store,
+        service_accounts: counted("ServiceAccount", service_accounts.touched_objects()),
+        services: counted("Service", services.touched_objects()),
+        deployments: counted("Deployment", deployments.touched_objects()),
+        pods: counted("Pod", pods.touched_objects()),
+    };
+    let stores = Stores {
+        service_accounts: service_account_store,
+        services: service_store,
+        deployments: deployment_store,
+        pods: pod_store,
+    };
+    (watches, stores)
+}
+
+type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
+
+/// A store and the events that fill it, without what nobody reads.
+fn reflect<K>(client: &Client, config: watcher::Config, trim: fn(&mut K)) -> (Store<K>, Events<K>)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+{
+    let (store, writer) = reflector::store();
+    let events = watcher(Api::all(client.clone()), config.timeout(WATCH_SECONDS))
+        .default_backoff()
+        .modify(move |object: &mut K| {
+            object.managed_fields_mut().clear();
+            trim(object);
+        })
+        .reflect(writer)
+        .boxed();
+    (store, events)
+}
+
+fn counted<K: Send + 'static>(
+    kind: &'static str,
+    objects: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+) -> Changes<K> {
+    objects
+        .filter_map(move |result| future::ready(without_errors(kind, result)))
+        .boxed()
+}

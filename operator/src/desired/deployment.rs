@@ -1,0 +1,41 @@
+//! The Deployment around the pod: how many, and how one template follows another without a gap.
+
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment},
+        core::v1::PodTemplateSpec,
+    },
+    apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
+};
+
+use super::{Valid, labels, pod};
+
+/// Old templates kept for `kubectl rollout undo`.
+const REVISIONS: i32 = 3;
+
+pub(super) fn build(server: &Valid) -> Deployment {
+    Deployment {
+        metadata: labels::metadata(server),
+        spec: Some(DeploymentSpec {
+            replicas: Some(server.replicas),
+            revision_history_limit: Some(REVISIONS),
+            selector: labels::selector(server),
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_surge: Some(IntOrString::String("25%".to_owned())),
+                    max_unavailable: Some(IntOrString::Int(0)),
+                }),
+            }),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::labels(server)),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod::build(server)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}

@@ -1,0 +1,210 @@
+//! The pod: one container under the restricted Pod Security Standard, with probes, and an end without a cut.
+//!
+//! Every field that the API server would default inside the parts that `diff` guards is set here.
+//! Source: <https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>.
+
+use k8s_openapi::{
+    api::core::v1::{
+        Capabilities, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, Lifecycle, LifecycleHandler,
+        PodSecurityContext, PodSpec, Probe, SeccompProfile, SecurityContext, SleepAction, TCPSocketAction, Volume,
+        VolumeMount,
+    },
+    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+};
+
+use super::{
+    Valid, hosts,
+    validate::{Root, Runs},
+};
+
+/// Begin of the names of volumes that the operator adds.
+pub(super) const OWN_PREFIX: &str = "mcp-eks-";
+/// Where the roots of a Filesystem server are mounted.
+pub(super) const ROOTS_DIR: &str = "/roots";
+/// Name of the MCP port.
+pub(super) const MCP_PORT_NAME: &str = "mcp";
+
+const CONTAINER: &str = "server";
+const HEALTH_PORT_NAME: &str = "health";
+const HEALTH_PORT: i32 = 9090;
+const UID: i64 = 10001;
+const TMP: &str = "/tmp";
+/// Seconds in which endpoints forget the pod while it still answers.
+const PRE_STOP_SECONDS: i64 = 3;
+/// Seconds in which running calls may end.
+const DRAIN_SECONDS: i64 = 20;
+/// Seconds between the end of the drain and SIGKILL.
+const MARGIN_SECONDS: i64 = 5;
+/// Seconds a server may take to start.
+const STARTUP_SECONDS: i32 = 120;
+
+pub(super) fn build(server: &Valid) -> PodSpec {
+    PodSpec {
+        service_account_name: Some(server.name.clone()),
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        termination_grace_period_seconds: Some(PRE_STOP_SECONDS + DRAIN_SECONDS + MARGIN_SECONDS),
+        security_context: Some(PodSecurityContext {
+            run_as_non_root: Some(true),
+            run_as_user: Some(UID),
+            run_as_group: Some(UID),
+            fs_group: Some(UID),
+            fs_group_change_policy: Some("OnRootMismatch".to_owned()),
+            seccomp_profile: Some(SeccompProfile {
+                type_: "RuntimeDefault".to_owned(),
+                localhost_profile: None,
+            }),
+            ..PodSecurityContext::default()
+        }),
+        containers: vec![container(server)],
+        volumes: Some(volumes(server)),
+        ..PodSpec::default()
+    }
+}
+
+fn container(server: &Valid) -> Container {
+    let mut container = Container {
+        name: CONTAINER.to_owned(),
+        image: Some(server.runs.image().to_owned()),
+        image_pull_policy: Some("IfNotPresent".to_owned()),
+        env: (!server.env.is_empty()).then(|| server.env.clone()),
+        env_from: (!server.env_from.is_empty()).then(|| server.env_from.clone()),
+        resources: Some(server.resources.clone()),
+        volume_mounts: Some(mounts(server)),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                add: None,
+                drop: Some(vec!["ALL".to_owned()]),
+            }),
+            privileged: Some(false),
+            read_only_root_filesystem: Some(true),
+            ..SecurityContext::default()
+        }),
+        lifecycle: Some(Lifecycle {
+            pre_stop: Some(LifecycleHandler {
+                sleep: Some(SleepAction {
+                    seconds: PRE_STOP_SECONDS,
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        ..Container::default()
+    };
+    match &server.runs {
+        Runs::Filesystem { roots, .. } => bundled(&mut container, "mcp-filesystem", server, roots),
+        Runs::Image {
+            command, args, port, ..
+        } => {
+            container.command = (!command.is_empty()).then(|| command.clone());
+            container.args = (!args.is_empty()).then(|| args.clone());
+            container.ports = Some(vec![tcp(MCP_PORT_NAME, *port)]);
+            container.startup_probe = Some(probe(tcp_open(), 1, STARTUP_SECONDS));
+            container.readiness_probe = Some(probe(tcp_open(), 5, 2));
+        }
+    }
+    container
+}
+
+/// Ports, probes and arguments of a server of ours.
+fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Root]) {
+    let mut args = vec![
+        format!("--listen=0.0.0.0:{}", server.runs.port()),
+        format!("--health-listen=0.0.0.0:{HEALTH_PORT}"),
+        format!("--allowed-hosts={}", hosts::internal(server).join(",")),
+        format!("--drain-seconds={DRAIN_SECONDS}"),
+    ];
+    args.extend(
+        roots
+            .iter()
+            .map(|root| format!("--root={}={}", root.name, mount_path(root))),
+    );
+    container.command = Some(vec![binary.to_owned()]);
+    container.args = Some(args);
+    container.ports = Some(vec![
+        tcp(MCP_PORT_NAME, server.runs.port()),
+        tcp(HEALTH_PORT_NAME, HEALTH_PORT),
+    ]);
+    container.startup_probe = Some(probe(http("/readyz"), 1, STARTUP_SECONDS));
+    container.readiness_probe = Some(probe(http("/readyz"), 5, 2));
+    container.liveness_probe = Some(probe(http("/livez"), 10, 3));
+}
+
+fn volumes(server: &Valid) -> Vec<Volume> {
+    let mut volumes = server.volumes.clone();
+    volumes.push(Volume {
+        name: format!("{OWN_PREFIX}tmp"),
+        empty_dir: Some(EmptyDirVolumeSource {
+            medium: None,
+            size_limit: Some(Quantity("64Mi".to_owned())),
+        }),
+        ..Volume::default()
+    });
+    volumes
+}
+
+fn mounts(server: &Valid) -> Vec<VolumeMount> {
+    let mut mounts = server.mounts.clone();
+    if let Runs::Filesystem { roots, .. } = &server.runs {
+        mounts.extend(roots.iter().map(|root| VolumeMount {
+            name: root.volume.clone(),
+            mount_path: mount_path(root),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        }));
+    }
+    if !mounts.iter().any(|mount| mount.mount_path == TMP) {
+        mounts.push(VolumeMount {
+            name: format!("{OWN_PREFIX}tmp"),
+            mount_path: TMP.to_owned(),
+            ..VolumeMount::default()
+        });
+    }
+    mounts
+}
+
+fn mount_path(root: &Root) -> String {
+    format!("{ROOTS_DIR}/{}", root.name)
+}
+
+fn tcp(name: &str, port: i32) -> ContainerPort {
+    ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: port,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    }
+}
+
+fn http(path: &str) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(HEALTH_PORT_NAME.to_owned()),
+            scheme: Some("HTTP".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        ..Probe::default()
+    }
+}
+
+fn tcp_open() -> Probe {
+    Probe {
+        tcp_socket: Some(TCPSocketAction {
+            port: IntOrString::String(MCP_PORT_NAME.to_owned()),
+            host: None,
+        }),
+        ..Probe::default()
+    }
+}
+
+fn probe(action: Probe, period: i32, failures: i32) -> Probe {
+    Probe {
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        success_threshold: Some(1),
+        timeout_seconds: Some(3),
+        ..action
+    }
+}

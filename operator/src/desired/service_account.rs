@@ -1,0 +1,13 @@
+//! The ServiceAccount: one a server, so that no right is ever shared; no token is mounted.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+
+use super::{Valid, labels};
+
+pub(super) fn build(server: &Valid) -> ServiceAccount {
+    ServiceAccount {
+        metadata: labels::metadata(server),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
+}

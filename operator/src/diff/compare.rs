@@ -1,0 +1,237 @@
+//! What a live object should become: desired fields win, defaults of the server stay, and inside the parts that decide
+//! what a pod may do nothing stays that was not asked for.
+//!
+//! Server-side apply cannot drop fields of another manager, so a container, variable, volume or security setting
+//! added by hand shows up here, and [`settle`] gives the object without it. Quantities compare by meaning.
+
+use mcp_crds::quantity::Quantity;
+use serde_json::{Map, Value};
+
+use crate::desired::ChildKind;
+
+/// Lists that the API server fills in by itself.
+const ASSIGNED: [&str; 2] = ["clusterIPs", "ipFamilies"];
+
+/// Members whose mere presence changes what a pod may do or how it lives.
+const GUARDED: [&str; 17] = [
+    "affinity",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostUsers",
+    "hostname",
+    "lifecycle",
+    "livenessProbe",
+    "nodeName",
+    "nodeSelector",
+    "overhead",
+    "priorityClassName",
+    "readinessProbe",
+    "runtimeClassName",
+    "shareProcessNamespace",
+    "startupProbe",
+    "workingDir",
+];
+
+/// Maps that are ours as a whole.
+const EXACT: [&str; 5] = ["securityContext", "capabilities", "limits", "requests", "selector"];
+
+/// Returns what `live` should be so that it is `desired` and nothing that is forbidden beyond it; equal to `live` when
+/// nothing is to be done.
+#[must_use]
+pub fn settle(kind: ChildKind, desired: &Value, live: &Value) -> Value {
+    let mut settled = merge("", desired, live, false);
+    for pointer in strict_parts(kind) {
+        if let (Some(part), Some(wanted), Some(found)) = (
+            settled.pointer_mut(pointer),
+            desired.pointer(pointer),
+            live.pointer(pointer),
+        ) {
+            *part = merge("", wanted, found, true);
+        }
+    }
+    settled
+}
+
+/// Parts of a kind in which nothing foreign stays.
+fn strict_parts(kind: ChildKind) -> &'static [&'static str] {
+    match kind {
+        ChildKind::ServiceAccount => &[],
+        ChildKind::Service => &["/spec"],
+        ChildKind::Deployment => &["/spec/template/spec"],
+    }
+}
+
+fn merge(key: &str, desired: &Value, live: &Value, strict: bool) -> Value {
+    match (desired, live) {
+        (Value::Object(wanted), Value::Object(found)) => merge_maps(key, wanted, found, strict),
+        (Value::Array(wanted), Value::Array(found)) => merge_lists(key, wanted, found, strict),
+        _ if same_amount(desired, live) => live.clone(),
+        _ => desired.clone(),
+    }
+}
+
+fn merge_maps(key: &str, wanted: &Map<String, Value>, found: &Map<String, Value>, strict: bool) -> Value {
+    let stays = |name: &String, value: &Value| wanted.contains_key(name) || !strict || !is_forbidden(key, name, value);
+    let mut merged: Map<String, Value> = found
+        .iter()
+        .filter(|(name, value)| stays(name, value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    for (name, value) in wanted {
+        let next = found
+            .get(name)
+            .map_or_else(|| value.clone(), |live| merge(name, value, live, strict));
+        merged.insert(name.clone(), next);
+    }
+    Value::Object(merged)
+}
+
+/// Whether a member that is not desired must go from a strict part.
+fn is_forbidden(parent: &str, name: &str, value: &Value) -> bool {
+    let empty = match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        _ => false,
+    };
+    let list = value.is_array() && !ASSIGNED.contains(&name);
+    !empty && (list || GUARDED.contains(&name) || EXACT.contains(&name) || EXACT.contains(&parent))
+}
+
+/// Live order is kept, so that a list in another order is no difference; foreign entries go from strict parts.
+fn merge_lists(key: &str, wanted: &[Value], found: &[Value], strict: bool) -> Value {
+    let Some(identity) = identity_of(key) else {
+        if wanted.len() == found.len() {
+            return wanted
+                .iter()
+                .zip(found)
+                .map(|(wanted, found)| merge("", wanted, found, strict))
+                .collect();
+        }
+        return Value::Array(wanted.to_vec());
+    };
+    let same = |left: &Value, right: &Value| identity.iter().all(|member| left.get(member) == right.get(member));
+    let mut merged = Vec::with_capacity(wanted.len());
+    for live in found {
+        match wanted.iter().find(|entry| same(entry, live)) {
+            Some(entry) => merged.push(merge("", entry, live, strict)),
+            None if strict => {}
+            None => merged.push(live.clone()),
+        }
+    }
+    merged.extend(
+        wanted
+            .iter()
+            .filter(|entry| !found.iter().any(|live| same(entry, live)))
+            .cloned(),
+    );
+    Value::Array(merged)
+}
+
+/// Members that tell the entries of a list apart; none for lists whose order counts.
+/// Source: `x-kubernetes-list-map-keys` of the built-in types.
+fn identity_of(key: &str) -> Option<&'static [&'static str]> {
+    match key {
+        "containers" | "initContainers" | "volumes" | "env" | "imagePullSecrets" => Some(&["name"]),
+        "volumeMounts" => Some(&["mountPath"]),
+        "ports" => Some(&["containerPort", "port", "protocol"]),
+        "ownerReferences" => Some(&["uid"]),
+        _ => None,
+    }
+}
+
+/// Whether two values are the same amount, written differently: `1000m` and `1`.
+fn same_amount(left: &Value, right: &Value) -> bool {
+    let millis = |value: &Value| Quantity(value.as_str()?.to_owned()).millis();
+    matches!((millis(left), millis(right)), (Some(left), Some(right)) if left == right)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::needless_pass_by_value, reason = "json! literals read best as arguments")]
+
+    use serde_json::{Value, json};
+
+    use super::{ChildKind, settle};
+
+    fn deployment(spec: Value) -> Value {
+        json!({"spec": {"template": {"spec": spec}}})
+    }
+
+    fn assert_settles(desired: Value, live: Value, expected: Value) {
+        let settled = settle(ChildKind::Deployment, &deployment(desired), &deployment(live));
+        assert_eq!(settled, deployment(expected));
+    }
+
+    #[test]
+    fn defaults_of_the_server_are_no_difference() {
+        let live = json!({"dnsPolicy": "ClusterFirst", "containers": [{"name": "server", "terminationMessagePolicy": "File"}]});
+        assert_settles(json!({"containers": [{"name": "server"}]}), live.clone(), live);
+    }
+
+    #[test]
+    fn a_sidecar_a_variable_a_volume_and_a_host_setting_added_by_hand_go() {
+        assert_settles(
+            json!({"containers": [{"name": "server", "env": [{"name": "A", "value": "1"}]}], "volumes": [{"name": "tmp"}]}),
+            json!({
+                "hostNetwork": true,
+                "containers": [
+                    {"name": "spy"},
+                    {"name": "server", "env": [{"name": "A", "value": "1"}, {"name": "B"}], "securityContext": {"privileged": true}},
+                ],
+                "initContainers": [{"name": "spy"}],
+                "volumes": [{"name": "tmp"}, {"name": "host", "hostPath": {"path": "/"}}],
+            }),
+            json!({"containers": [{"name": "server", "env": [{"name": "A", "value": "1"}]}], "volumes": [{"name": "tmp"}]}),
+        );
+    }
+
+    #[test]
+    fn a_variable_added_where_none_was_asked_for_goes() {
+        let desired = json!({"containers": [{"name": "server"}]});
+        assert_settles(
+            desired.clone(),
+            json!({"containers": [{"name": "server", "env": [{"name": "B"}]}]}),
+            desired,
+        );
+    }
+
+    #[test]
+    fn amounts_compare_by_meaning_and_lists_by_key() {
+        let live = json!({"containers": [{"name": "server", "resources": {"limits": {"cpu": "1"}}, "volumeMounts": [
+            {"mountPath": "/b", "name": "b"}, {"mountPath": "/a", "name": "a"}]}]});
+        let desired = json!({"containers": [{"name": "server", "resources": {"limits": {"cpu": "1000m"}}, "volumeMounts": [
+            {"mountPath": "/a", "name": "a"}, {"mountPath": "/b", "name": "b"}]}]});
+        assert_settles(desired, live.clone(), live);
+    }
+
+    #[test]
+    fn a_changed_argument_or_image_is_put_back() {
+        let desired = json!({"containers": [{"name": "server", "image": "a", "args": ["1", "2"]}]});
+        assert_settles(
+            desired.clone(),
+            json!({"containers": [{"name": "server", "image": "b", "args": ["2", "1"]}]}),
+            desired,
+        );
+    }
+
+    #[test]
+    fn a_service_keeps_what_the_server_assigned_and_nothing_else() {
+        let desired = json!({"spec": {"selector": {"a": "1"}, "ports": [{"port": 80, "protocol": "TCP"}]}});
+        let live = json!({"spec": {
+            "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"], "externalIPs": ["1.2.3.4"],
+            "selector": {"a": "1", "b": "2"}, "ports": [{"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "TCP"}]}});
+        let expected = json!({"spec": {
+            "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
+            "selector": {"a": "1"}, "ports": [{"port": 80, "protocol": "TCP"}]}});
+        assert_eq!(settle(ChildKind::Service, &desired, &live), expected);
+    }
+
+    #[test]
+    fn foreign_labels_and_annotations_stay() {
+        let desired = json!({"metadata": {"labels": {"a": "1"}}});
+        let live = json!({"metadata": {"labels": {"a": "1", "team": "x"}, "annotations": {"kubectl.kubernetes.io/restartedAt": "now"}}});
+        assert_eq!(settle(ChildKind::Deployment, &desired, &live), live);
+    }
+}

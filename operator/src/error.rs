@@ -1,0 +1,91 @@
+//! What can go wrong in the shell, by class: the class decides when to try again, the reason what status says.
+
+use std::time::Duration;
+
+use kube::core::Status;
+
+use crate::vocabulary::Reason;
+
+/// A failed reconcile.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server answered with an error.
+    #[error("{action} {object}: {source}")]
+    Api {
+        /// What was tried, for example `apply`.
+        action: &'static str,
+        /// Kind and name of the object.
+        object: String,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+    /// A call or the whole reconcile took too long.
+    #[error("{action} {object}: no answer within {}s", limit.as_secs())]
+    Deadline {
+        /// What was tried.
+        action: &'static str,
+        /// Kind and name of the object.
+        object: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The reconcile panicked.
+    #[error("the operator panicked: {0}; this is a bug, please report it with the log")]
+    Panic(String),
+    /// Something that cannot be happened, such as an object that does not serialise.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Somebody else wrote first: look again at once.
+    Conflict,
+    /// Too many requests: back off.
+    Throttled,
+    /// It may pass by itself: back off.
+    Transient,
+    /// The operator lacks a right: retry slowly, loudly.
+    Denied,
+    /// The object is refused: retry slowly, the cluster's rules may change.
+    Refused,
+    /// A bug of ours.
+    Bug,
+}
+
+impl Error {
+    /// When to try again.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Api { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => class_of(status),
+                _ => Class::Transient,
+            },
+            Self::Deadline { .. } => Class::Transient,
+            Self::Panic(_) | Self::Internal(_) => Class::Bug,
+        }
+    }
+
+    /// What status says of it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self.class() {
+            Class::Denied | Class::Refused => Reason::ApplyRefused,
+            Class::Bug => Reason::Bug,
+            Class::Conflict | Class::Throttled | Class::Transient => Reason::ApiUnavailable,
+        }
+    }
+}
+
+fn class_of(status: &Status) -> Class {
+    match status.code {
+        409 => Class::Conflict,
+        429 => Class::Throttled,
+        // A namespace on its way out refuses every create; that is not ours to fight.
+        401 | 403 => Class::Denied,
+        400 | 404 | 405 | 413 | 422 => Class::Refused,
+        _ => Class::Transient,
+    }
+}

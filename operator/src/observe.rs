@@ -1,0 +1,150 @@
+//! What the cluster holds for one server, from the stores alone: no call.
+//!
+//! In: the server and the stores. Out: [`Observed`]. A store lags behind our own writes, so what the API server
+//! answered to a write counts until the store shows it, for a few seconds at most.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Resource, ResourceExt, runtime::reflector::ObjectRef, runtime::reflector::Store};
+use mcp_crds::{McpServer, McpServerStatus};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::{context::Context, desired::ChildKind, diff::Live, vocabulary::SERVER_LABEL};
+
+/// How long an answer counts when the store never shows it.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+
+/// What the cluster holds for one server.
+#[derive(Clone, Debug, Default)]
+pub struct Observed {
+    /// Its children.
+    pub live: Live,
+    /// Its pods, by name.
+    pub pods: Vec<Arc<Pod>>,
+    /// Its status.
+    pub status: McpServerStatus,
+    /// Look again then: an answer stands in for the store until that time.
+    pub again: Option<Duration>,
+}
+
+/// Reads everything there is about a server.
+#[must_use]
+pub fn observe(context: &Context, server: &McpServer) -> Observed {
+    let stores = &context.stores;
+    let mut observed = Observed::default();
+    for kind in ChildKind::ALL {
+        let shown = match kind {
+            ChildKind::ServiceAccount => find(&stores.service_accounts, server),
+            ChildKind::Service => find(&stores.services, server),
+            ChildKind::Deployment => find(&stores.deployments, server),
+        };
+        let newest = context
+            .recent
+            .newest(&key(kind.name(), server), shown, &mut observed.again);
+        observed.live.extend(newest.map(|object| (kind, object)));
+    }
+    let shown = serde_json::to_value(server).ok();
+    let newest = context
+        .recent
+        .newest(&key("McpServer", server), shown, &mut observed.again);
+    observed.status = newest
+        .and_then(|mut object| serde_json::from_value(object.get_mut("status")?.take()).ok())
+        .unwrap_or_default();
+    observed.pods = stores.pods.state_filter(|pod| belongs_to(pod, server));
+    observed.pods.sort_by_key(|pod| pod.name_any());
+    observed
+}
+
+/// Key of an object of a server in [`Recent`].
+#[must_use]
+pub fn key(kind: &str, server: &McpServer) -> String {
+    format!(
+        "{kind}/{}/{}",
+        server.namespace().unwrap_or_default(),
+        server.name_any()
+    )
+}
+
+fn find<K>(store: &Store<K>, server: &McpServer) -> Option<Value>
+where
+    K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
+{
+    let at = ObjectRef::new(&server.name_any()).within(&server.namespace()?);
+    serde_json::to_value(store.get(&at)?.as_ref()).ok()
+}
+
+fn belongs_to(pod: &Pod, server: &McpServer) -> bool {
+    pod.namespace() == server.namespace() && pod.labels().get(SERVER_LABEL) == Some(&server.name_any())
+}
+
+/// Answers of the API server to our own writes, until the stores show them.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<HashMap<String, (Instant, Value)>>);
+
+impl Recent {
+    /// Remembers an answer.
+    pub fn remember(&self, key: String, object: Value) {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.retain(|_, (since, _)| since.elapsed() < TRUSTED_FOR);
+        answers.insert(key, (Instant::now(), object));
+    }
+
+    /// The newer of what the store shows and what was answered; asks for another look while an answer stands in.
+    fn newest(&self, key: &str, stored: Option<Value>, again: &mut Option<Duration>) -> Option<Value> {
+        let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((since, answer)) = answers.get(key) else {
+            return stored;
+        };
+        let caught_up = stored.as_ref().is_some_and(|stored| version(stored) >= version(answer));
+        if caught_up || since.elapsed() >= TRUSTED_FOR {
+            answers.remove(key);
+            return stored;
+        }
+        *again = Some(TRUSTED_FOR);
+        Some(answer.clone())
+    }
+}
+
+/// Resource versions are decimal numbers that grow, by promise of the API since 1.35 and by fact before.
+fn version(object: &Value) -> Option<u64> {
+    object.pointer("/metadata/resourceVersion")?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::Recent;
+
+    #[test]
+    fn an_answer_counts_until_the_store_shows_it() {
+        let object = |version: &str| json!({"metadata": {"resourceVersion": version}});
+        let recent = Recent::default();
+        let mut again = None;
+        recent.remember("a".to_owned(), object("10"));
+        assert_eq!(
+            recent.newest("a", None, &mut again),
+            Some(object("10")),
+            "the store has not seen it"
+        );
+        assert_eq!(
+            recent.newest("a", Some(object("9")), &mut again),
+            Some(object("10")),
+            "the store is behind"
+        );
+        assert!(again.take().is_some(), "an answer that stands in is looked at again");
+        assert_eq!(recent.newest("a", Some(object("10")), &mut again), Some(object("10")));
+        assert_eq!(
+            recent.newest("a", None, &mut again),
+            None,
+            "once seen, the store alone counts"
+        );
+        assert_eq!(again, None);
+    }
+}

@@ -1,0 +1,117 @@
+//! Why pods are not ready, in words that do not change while the trouble is the same: kubelet counts retries and
+//! back-off in its messages, and a status that follows would be written again and again.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::{
+    apps::v1::Deployment,
+    core::v1::{ContainerState, ContainerStatus, Pod},
+};
+use kube::ResourceExt;
+
+use crate::vocabulary::Reason;
+
+/// What keeps pods from being ready.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The reason that conditions carry.
+    pub reason: Reason,
+    /// Which pod, what, and what to do.
+    pub message: String,
+}
+
+/// The first trouble, by pod name; that of the Deployment when it cannot even make pods.
+#[must_use]
+pub fn trouble(pods: &[Arc<Pod>], deployment: Option<&Deployment>) -> Option<Trouble> {
+    let mut alive = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
+    alive.find_map(|pod| of_pod(pod)).or_else(|| of_deployment(deployment?))
+}
+
+fn of_pod(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let name = pod.name_any();
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    if let Some(condition) = conditions
+        .iter()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.reason.as_deref() == Some("Unschedulable"))
+    {
+        let why = condition.message.as_deref().unwrap_or("no node takes it");
+        return Some(Trouble {
+            reason: Reason::PodsUnschedulable,
+            message: format!("pod {name} is not scheduled: {why}"),
+        });
+    }
+    let containers = status.container_statuses.as_deref().unwrap_or_default();
+    containers.iter().find_map(|container| of_container(&name, container))
+}
+
+fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
+    if container.ready {
+        return None;
+    }
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    let reason = waiting
+        .and_then(|waiting| waiting.reason.as_deref())
+        .unwrap_or_default();
+    let said = waiting
+        .and_then(|waiting| waiting.message.as_deref())
+        .unwrap_or_default();
+    match reason {
+        "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
+            Some(Trouble {
+                reason: Reason::ImagePullFailed,
+                message: format!(
+                    "pod {pod}: image {} cannot be pulled: {}; check the name, the tag and the pull rights (kubectl describe pod {pod})",
+                    container.image,
+                    cause(said),
+                ),
+            })
+        }
+        "CreateContainerConfigError" | "CreateContainerError" => Some(Trouble {
+            reason: Reason::PodConfigMissing,
+            message: format!("pod {pod} cannot start: {said}"),
+        }),
+        _ => ended(container).map(|how| Trouble {
+            reason: Reason::PodsCrashLooping,
+            message: format!(
+                "pod {pod}: container {} {how} (kubectl logs --previous {pod})",
+                container.name
+            ),
+        }),
+    }
+}
+
+/// How the container ended last, if it ended.
+fn ended(container: &ContainerStatus) -> Option<String> {
+    let of_state = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
+    let end = of_state(&container.last_state).or_else(|| of_state(&container.state))?;
+    let reason = end.reason.as_deref().unwrap_or("Error");
+    let last_words = end.message.as_deref().map(str::trim).filter(|words| !words.is_empty());
+    let last_words = last_words.map(|words| format!(": {words}")).unwrap_or_default();
+    Some(match reason {
+        "OOMKilled" => "was killed for using more memory than its limit: raise spec.resources.limits.memory".to_owned(),
+        _ => format!("ends with exit code {} ({reason}){last_words}", end.exit_code),
+    })
+}
+
+/// The innermost cause of a pull error: what comes before it names connections and attempts, which change.
+fn cause(said: &str) -> &str {
+    let last = said.rsplit(": ").next().unwrap_or_default().trim();
+    if last.is_empty() || last.starts_with("Back-off") {
+        "the registry does not have it or refuses it"
+    } else {
+        last
+    }
+}
+
+fn of_deployment(deployment: &Deployment) -> Option<Trouble> {
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    let refused = conditions
+        .iter()
+        .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    let why = refused.message.as_deref().unwrap_or("the cluster refuses to make pods");
+    Some(Trouble {
+        reason: Reason::PodsRefused,
+        message: format!("no pod can be made: {why}"),
+    })
+}

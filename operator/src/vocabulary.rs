@@ -1,0 +1,144 @@
+//! The words of the project that outsiders see: labels, annotations, field managers, condition types and reasons.
+//!
+//! Each list lives here alone; a test holds it unique and documented in `docs/reference/conditions.md`.
+
+/// Field manager of everything the operator applies.
+pub const FIELD_MANAGER: &str = "mcp-eks-operator";
+/// Field manager of the status subresource.
+pub const STATUS_MANAGER: &str = "mcp-eks-operator-status";
+
+/// Value of `app.kubernetes.io/managed-by` on every child.
+pub const MANAGED_BY: &str = "mcp-eks";
+/// Selects every child of every server.
+pub const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=mcp-eks";
+/// Label on every child and pod: the name of its `McpServer`.
+pub const SERVER_LABEL: &str = "mcp-eks.dev/server";
+/// Annotation on every child: a hash of what was applied, so that a field dropped from the spec is noticed.
+pub const APPLIED_HASH: &str = "mcp-eks.dev/applied-hash";
+
+/// Type of a status condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ConditionType {
+    /// A client can use the server.
+    Ready,
+    /// The spec is valid.
+    Accepted,
+    /// The Deployment has its minimum of ready pods.
+    Available,
+    /// The operator is working on it; absent otherwise.
+    Reconciling,
+    /// Only a person can mend it; absent otherwise.
+    Stalled,
+}
+
+impl ConditionType {
+    /// Every type, in the order in which status lists them.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::Accepted,
+        Self::Available,
+        Self::Reconciling,
+        Self::Stalled,
+    ];
+
+    /// The type as it stands in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Accepted => "Accepted",
+            Self::Available => "Available",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// Why a condition is as it is: a closed list, and part of the API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)* }
+
+        impl Reason {
+            /// Every reason.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The reason as it stands in status.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Enough pods are ready, and the server is reachable.
+    Serving,
+    /// The spec is valid.
+    Valid,
+    /// The spec asks for something that cannot be; the message lists all problems.
+    InvalidSpec,
+    /// A child's name is taken by an object that is not ours.
+    NameConflict,
+    /// Children are being created or changed.
+    Progressing,
+    /// Pods are starting.
+    WaitingForPods,
+    /// The spec asks for no pods.
+    ScaledToZero,
+    /// An image cannot be pulled.
+    ImagePullFailed,
+    /// A container ends again and again.
+    PodsCrashLooping,
+    /// A container cannot be created: a Secret, ConfigMap or key it names is missing.
+    PodConfigMissing,
+    /// No node takes the pod.
+    PodsUnschedulable,
+    /// The cluster refuses to make pods: quota, admission.
+    PodsRefused,
+    /// The API server refuses a child.
+    ApplyRefused,
+    /// The API server cannot be used now.
+    ApiUnavailable,
+    /// The operator itself failed; it is logged and counted.
+    Bug,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{ConditionType, Reason};
+
+    const REFERENCE: &str = include_str!("../../docs/reference/conditions.md");
+
+    #[test]
+    fn every_condition_type_and_reason_is_unique_and_documented() {
+        let types: BTreeSet<_> = ConditionType::ALL.iter().map(|kind| kind.as_str()).collect();
+        let reasons: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(
+            (types.len(), reasons.len()),
+            (ConditionType::ALL.len(), Reason::ALL.len())
+        );
+        for word in types.iter().chain(&reasons) {
+            assert!(
+                REFERENCE.contains(&format!("| `{word}` |")),
+                "docs/reference/conditions.md lacks a row for {word}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_reference_documents_nothing_that_does_not_exist() {
+        for row in REFERENCE
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        {
+            let known = ConditionType::ALL.iter().any(|kind| kind.as_str() == row)
+                || Reason::ALL.iter().any(|reason| reason.as_str() == row);
+            assert!(known, "{row} is documented, but no condition type or reason");
+        }
+    }
+}
