@@ -1,1 +1,23 @@
-//! Skeleton.
+//! The runtime under every bundled MCP server: a server adds its tools and nothing else.
+//!
+//! In: a [`Server`] (its name, its settings, its [`Tool`]s). Out: a process that speaks MCP over HTTP in every protocol
+//! revision from 2025-03-26 to 2026-07-28, or over stdio, with health, metrics, limits and an orderly shutdown.
+//! Knows nothing of files, databases or AWS, and its public interface names no type of the protocol library.
+
+mod call;
+mod health;
+mod http;
+mod lifecycle;
+mod logging;
+mod metrics;
+mod protocol;
+mod registry;
+mod run;
+pub mod settings;
+mod stdio;
+mod tool;
+
+pub use call::{Call, RESPONSE_BUDGET};
+pub use registry::{Registry, RegistryError};
+pub use run::{Identity, Server, main};
+pub use tool::{Content, Hints, Reply, Tool, ToolError};

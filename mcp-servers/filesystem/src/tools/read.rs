@@ -1,0 +1,183 @@
+//! `read_text_file` and `read_multiple_files`.
+
+use std::sync::Arc;
+
+use mcp_kit::{Call, Reply, Tool, ToolError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{reading, weight};
+use crate::{
+    sandbox::Sandbox,
+    text::{self, Piece, json_len},
+};
+
+/// The most files one call reads.
+const FILES: usize = 50;
+/// Kept free for the fields around a text.
+const FRAME: usize = 512;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReadText {
+    path: String,
+    /// First lines only
+    head: Option<u64>,
+    /// Last lines only
+    tail: Option<u64>,
+    /// Line to begin with, from 1
+    offset: Option<u64>,
+    /// Number of lines
+    limit: Option<u64>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct TextFile {
+    path: String,
+    content: String,
+    /// Of the whole file, in bytes.
+    size: u64,
+    truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_offset: Option<u64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ReadMany {
+    /// Up to 50
+    paths: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct ManyFiles {
+    files: Vec<OneOfMany>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct OneOfMany {
+    path: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    truncated: bool,
+}
+
+pub(super) fn text_file(sandbox: &Arc<Sandbox>) -> Tool {
+    let description = "Read a UTF-8 text file: all, head or tail lines, or limit lines from line offset. Long files come \
+                       truncated with next_offset.";
+    reading(sandbox, "read_text_file", "Read text file", description, read_text)
+}
+
+pub(super) fn multiple_files(sandbox: &Arc<Sandbox>) -> Tool {
+    let description = "Read several UTF-8 text files at once. A file that cannot be read has an error in its place.";
+    reading(
+        sandbox,
+        "read_multiple_files",
+        "Read multiple files",
+        description,
+        read_many,
+    )
+}
+
+fn read_text(sandbox: &Sandbox, arguments: ReadText, call: &Call) -> Result<Reply<TextFile>, ToolError> {
+    let ReadText {
+        path,
+        head,
+        tail,
+        offset,
+        limit,
+    } = arguments;
+    let ways = [head.is_some(), tail.is_some(), offset.is_some() || limit.is_some()];
+    if ways.into_iter().filter(|way| *way).count() > 1 {
+        return Err(ToolError::new(
+            "expected one of head, tail, or offset with limit; found several: choose one",
+        ));
+    }
+    if offset == Some(0) {
+        return Err(ToolError::new("offset counts lines from 1; found 0"));
+    }
+    let path = sandbox.path(&path)?;
+    let opened = sandbox.file(&path)?;
+    let size = opened.metadata.len();
+    let shown = path.to_string();
+    let budget = call.budget().saturating_sub(FRAME + json_len(&shown));
+    let Piece {
+        text,
+        truncated,
+        next_line,
+    } = match tail {
+        Some(count) => text::tail(&path, opened.file, size, count, budget)?,
+        None => text::lines(&path, opened.file, offset.unwrap_or(1), head.or(limit), budget, call)?,
+    };
+    let note = note(truncated, next_line, size);
+    let reply = TextFile {
+        path: shown,
+        content: text.clone(),
+        size,
+        truncated,
+        next_offset: next_line,
+    };
+    let reply = Reply::new(reply).text(text);
+    Ok(if let Some(note) = note { reply.text(note) } else { reply })
+}
+
+fn note(truncated: bool, next: Option<u64>, size: u64) -> Option<String> {
+    if !truncated {
+        return None;
+    }
+    Some(match next {
+        Some(line) => format!("[truncated; the file has {size} bytes; go on with offset {line}]"),
+        None => format!("[truncated at the beginning; the file has {size} bytes; ask for fewer lines]"),
+    })
+}
+
+fn read_many(sandbox: &Sandbox, arguments: ReadMany, call: &Call) -> Result<Reply<ManyFiles>, ToolError> {
+    let count = arguments.paths.len();
+    if count == 0 || count > FILES {
+        return Err(ToolError::new(format!("expected 1 to {FILES} paths, found {count}")));
+    }
+    let mut left = call.budget().saturating_sub(FRAME);
+    let mut files = Vec::with_capacity(count);
+    for text in arguments.paths {
+        call.check()?;
+        // Paths are repeated in the answer, so they cost their length too.
+        let frame = weight(&text, 128);
+        let room = left.saturating_sub(frame);
+        let read = if room == 0 {
+            Err(ToolError::new("the answer is full; read this file in another call"))
+        } else {
+            one(sandbox, &text, room, call)
+        };
+        let (content, error, truncated) = match read {
+            Ok(piece) => (Some(piece.text), None, piece.truncated),
+            Err(error) => (None, Some(shorten(&error.to_string())), false),
+        };
+        let spent = content.as_deref().or(error.as_deref()).map_or(0, json_len);
+        left = left.saturating_sub(spent + frame);
+        files.push(OneOfMany {
+            path: shorten(&text),
+            content,
+            error,
+            truncated,
+        });
+    }
+    Ok(Reply::new(ManyFiles { files }))
+}
+
+fn one(sandbox: &Sandbox, text: &str, budget: usize, call: &Call) -> Result<Piece, ToolError> {
+    let path = sandbox.path(text)?;
+    let opened = sandbox.file(&path)?;
+    text::lines(&path, opened.file, 1, None, budget, call)
+}
+
+/// Keeps what a client sent from filling the answer to it.
+fn shorten(text: &str) -> String {
+    const LONGEST: usize = 400;
+    if text.chars().count() <= LONGEST {
+        return text.to_owned();
+    }
+    let beginning: String = text.chars().take(LONGEST).collect();
+    format!("{beginning}…")
+}

@@ -1,0 +1,149 @@
+//! A walk below a directory: depth first, by name, bounded, never through links, never into what is denied.
+
+use std::path::{Path, PathBuf};
+
+use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use mcp_kit::{Call, ToolError};
+
+use crate::sandbox::{Directory, Entry, Kind, Sandbox, VirtualPath};
+
+/// The most entries one call looks at.
+const NODES: usize = 100_000;
+/// The deepest directory one call looks into.
+const DEPTH: usize = 64;
+
+/// Whether to go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Flow {
+    Continue,
+    Stop,
+}
+
+/// An entry on the way: where it is below the start, and under its whole path.
+pub(super) struct Step<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) relative: &'a Path,
+    pub(super) path: &'a VirtualPath,
+}
+
+/// A walk that is under way.
+pub(super) struct Walk<'a> {
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) call: &'a Call,
+    pub(super) exclude: GlobSet,
+    nodes: usize,
+    /// Something was left out because of the bounds above.
+    pub(super) incomplete: bool,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) const fn new(sandbox: &'a Sandbox, call: &'a Call, exclude: GlobSet) -> Self {
+        Self {
+            sandbox,
+            call,
+            exclude,
+            nodes: 0,
+            incomplete: false,
+        }
+    }
+
+    /// Visits everything below `start`.
+    pub(super) fn run(
+        &mut self,
+        start: &VirtualPath,
+        visit: &mut dyn FnMut(&Step<'_>) -> Result<Flow, ToolError>,
+    ) -> Result<(), ToolError> {
+        let directory = self.sandbox.directory(start)?;
+        self.below(start, &directory, &mut PathBuf::new(), 0, visit).map(drop)
+    }
+
+    fn below(
+        &mut self,
+        path: &VirtualPath,
+        directory: &Directory<'_>,
+        relative: &mut PathBuf,
+        depth: usize,
+        visit: &mut dyn FnMut(&Step<'_>) -> Result<Flow, ToolError>,
+    ) -> Result<Flow, ToolError> {
+        for entry in self.entries(path, directory)? {
+            relative.push(&entry.name);
+            let flow = if self.exclude.is_match(&*relative) {
+                Flow::Continue
+            } else {
+                let path = path.join(&entry.name);
+                let mut flow = visit(&Step {
+                    entry: &entry,
+                    relative,
+                    path: &path,
+                })?;
+                if flow == Flow::Continue && entry.kind == Kind::Directory && !entry.linked {
+                    flow = self.enter(&path, directory, &entry, relative, depth, visit)?;
+                }
+                flow
+            };
+            relative.pop();
+            if flow == Flow::Stop {
+                return Ok(Flow::Stop);
+            }
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn enter(
+        &mut self,
+        path: &VirtualPath,
+        directory: &Directory<'_>,
+        entry: &Entry,
+        relative: &mut PathBuf,
+        depth: usize,
+        visit: &mut dyn FnMut(&Step<'_>) -> Result<Flow, ToolError>,
+    ) -> Result<Flow, ToolError> {
+        if depth + 1 >= DEPTH {
+            self.incomplete = true;
+            return Ok(Flow::Continue);
+        }
+        match directory.child(&entry.name) {
+            Ok(child) => self.below(path, &child, relative, depth + 1, visit),
+            // One directory that may not be read, or is gone by now, does not spoil the rest.
+            Err(_) => Ok(Flow::Continue),
+        }
+    }
+
+    /// The entries of one directory, counted against the bound.
+    pub(super) fn entries(&mut self, path: &VirtualPath, directory: &Directory<'_>) -> Result<Vec<Entry>, ToolError> {
+        self.call.check()?;
+        let (mut entries, complete) = self.sandbox.entries(path, directory, self.call)?;
+        let left = NODES.saturating_sub(self.nodes);
+        if !complete || entries.len() > left {
+            self.incomplete = true;
+            entries.truncate(left);
+        }
+        self.nodes += entries.len();
+        Ok(entries)
+    }
+}
+
+/// A glob over relative paths, in which `*` does not cross a `/`.
+pub(super) fn glob(pattern: &str) -> Result<Glob, ToolError> {
+    GlobBuilder::new(pattern)
+        .literal_separator(true)
+        .build()
+        .map_err(|error| {
+            let message = format!(
+                "{pattern:?} is not a glob: {}; expected for example *.md or **/*.rs",
+                error.kind()
+            );
+            ToolError::new(message)
+        })
+}
+
+/// What a list of exclude patterns leaves out: a path that matches, at any depth, and everything below it.
+pub(super) fn excludes(patterns: Option<&Vec<String>>) -> Result<GlobSet, ToolError> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns.into_iter().flatten() {
+        set.add(glob(pattern)?);
+        set.add(glob(&format!("**/{pattern}"))?);
+    }
+    set.build()
+        .map_err(|error| ToolError::new(format!("the exclude patterns cannot be used: {error}")))
+}

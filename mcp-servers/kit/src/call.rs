@@ -1,0 +1,136 @@
+//! One tool call on its way: time limit, panic guard, response budget, counters. Every way into a tool goes through here.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::{
+    metrics::Metrics,
+    tool::{Answer, Failure, Tool, ToolError},
+};
+
+/// The most bytes a structured result may have unless its tool says otherwise (64 KiB).
+pub const RESPONSE_BUDGET: usize = 64 * 1024;
+
+/// What a running call may know: how much it may answer, how long it may take, whether anybody still waits.
+#[derive(Clone, Debug)]
+pub struct Call {
+    budget: usize,
+    deadline: Instant,
+    cancelled: CancellationToken,
+}
+
+impl Call {
+    /// A call of its own with the default budget, outside any server (for tests of handlers).
+    #[must_use]
+    pub fn detached(timeout: Duration) -> Self {
+        Self {
+            budget: RESPONSE_BUDGET,
+            deadline: Instant::now() + timeout,
+            cancelled: CancellationToken::new(),
+        }
+    }
+
+    /// The most bytes the structured result may have.
+    #[must_use]
+    pub const fn budget(&self) -> usize {
+        self.budget
+    }
+
+    /// Ends work nobody waits for: an error once the caller has gone or the time is up. Loops ask this as they go,
+    /// since a blocking thread cannot be stopped from outside.
+    pub fn check(&self) -> Result<(), ToolError> {
+        if self.cancelled.is_cancelled() {
+            return Err(ToolError::of(Failure::Cancelled, "the call was cancelled"));
+        }
+        if Instant::now() >= self.deadline {
+            return Err(ToolError::of(
+                Failure::Timeout,
+                "the call ran out of time; ask for less at once",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Runs blocking work (files, mostly) off the async threads.
+    pub async fn blocking<T, F>(self, work: F) -> Result<T, ToolError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Self) -> Result<T, ToolError> + Send + 'static,
+    {
+        match tokio::task::spawn_blocking(move || work(&self)).await {
+            Ok(result) => result,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(ToolError::of(
+                Failure::Cancelled,
+                "the server is shutting down; try again",
+            )),
+        }
+    }
+}
+
+/// Runs one call of `tool` through the whole pipeline.
+pub(crate) async fn run(
+    tool: &Tool,
+    arguments: Map<String, Value>,
+    caller: &CancellationToken,
+    metrics: &Metrics,
+) -> Result<Answer, ToolError> {
+    let start = Instant::now();
+    let result = guarded(tool, arguments, caller)
+        .await
+        .and_then(|answer| within_budget(tool, answer));
+    let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
+    metrics.tool_call(tool.name, outcome, start.elapsed());
+    tracing::debug!(
+        tool = tool.name,
+        outcome,
+        elapsed_us = start.elapsed().as_micros(),
+        "tool call"
+    );
+    result
+}
+
+async fn guarded(tool: &Tool, arguments: Map<String, Value>, caller: &CancellationToken) -> Result<Answer, ToolError> {
+    let cancelled = caller.child_token();
+    // The guard also fires when this future itself is dropped: the client hung up.
+    let _guard: DropGuard = cancelled.clone().drop_guard();
+    let call = Call {
+        budget: tool.budget,
+        deadline: Instant::now() + tool.timeout,
+        cancelled,
+    };
+    let mut task = tokio::spawn(tool.run(arguments, call));
+    let joined = tokio::select! {
+        joined = &mut task => joined,
+        () = tokio::time::sleep(tool.timeout) => {
+            task.abort();
+            let message = format!("{} took longer than {:?} and was stopped; ask for less at once", tool.name, tool.timeout);
+            return Err(ToolError::of(Failure::Timeout, message));
+        }
+        () = caller.cancelled() => {
+            task.abort();
+            return Err(ToolError::of(Failure::Cancelled, "the call was cancelled"));
+        }
+    };
+    joined.unwrap_or_else(|error| {
+        tracing::error!(tool = tool.name, %error, "a tool panicked");
+        let message = format!(
+            "{} failed inside the server; this is a defect of the server, not of the call",
+            tool.name
+        );
+        Err(ToolError::of(Failure::Panic, message))
+    })
+}
+
+fn within_budget(tool: &Tool, answer: Answer) -> Result<Answer, ToolError> {
+    if answer.bytes <= tool.budget {
+        return Ok(answer);
+    }
+    let message = format!(
+        "the result of {} has {} bytes, more than the {} one answer may have; ask for a smaller part",
+        tool.name, answer.bytes, tool.budget
+    );
+    Err(ToolError::of(Failure::Budget, message))
+}

@@ -1,0 +1,93 @@
+//! Counters of one process, in the text format Prometheus reads. Label values come from closed sets: a client cannot
+//! make new series by asking for names that do not exist.
+
+use std::time::Duration;
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::Registry,
+};
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallLabels {
+    tool: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ToolLabels {
+    tool: &'static str,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    calls: Family<CallLabels, Counter>,
+    durations: Family<ToolLabels, Histogram>,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::default();
+        let (requests, calls) = (Family::default(), Family::default());
+        let durations = Family::<ToolLabels, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
+        });
+        let up = Gauge::<i64>::default();
+        up.set(1);
+        registry.register("mcp_up", "1 while the process runs", up);
+        registry.register("mcp_http_requests", "HTTP requests to /mcp by status", requests.clone());
+        registry.register("mcp_tool_calls", "Tool calls by tool and outcome", calls.clone());
+        registry.register(
+            "mcp_tool_call_duration_seconds",
+            "Time a tool call took",
+            durations.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            calls,
+            durations,
+        }
+    }
+
+    pub(crate) fn request(&self, status: u16) {
+        self.requests.get_or_create(&RequestLabels { status }).inc();
+    }
+
+    pub(crate) fn tool_call(&self, tool: &'static str, outcome: &'static str, took: Duration) {
+        self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
+        self.durations
+            .get_or_create(&ToolLabels { tool })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A call of a tool that does not exist: one series for all such names.
+    pub(crate) fn unknown_tool(&self) {
+        self.calls
+            .get_or_create(&CallLabels {
+                tool: "unknown",
+                outcome: "unknown_tool",
+            })
+            .inc();
+    }
+
+    pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

@@ -1,0 +1,172 @@
+//! The adapter between the registry and rmcp, which speaks the protocol: every method, both eras.
+//!
+//! In: protocol requests. Out: protocol results. The only room besides `http` and `stdio` that knows rmcp's types.
+
+use std::{borrow::Cow, sync::Arc};
+
+use rmcp::{
+    ErrorData, RoleServer, ServerHandler,
+    model::{
+        CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
+        CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, ListPromptsRequestMethod,
+        ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
+        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResourceContents,
+        ServerCapabilities, ServerConfig, ToolAnnotations,
+    },
+    service::RequestContext,
+};
+
+use crate::{
+    call,
+    metrics::Metrics,
+    registry::Registry,
+    run::Identity,
+    tool::{Answer, Content, Tool, ToolError},
+};
+
+/// The revisions this server speaks.
+const VERSIONS: &[ProtocolVersion] = &[
+    ProtocolVersion::V_2025_03_26,
+    ProtocolVersion::V_2025_06_18,
+    ProtocolVersion::V_2025_11_25,
+    ProtocolVersion::V_2026_07_28,
+];
+
+/// Methods rmcp knows: if it could not read one of these, its parameters were wrong, not its name.
+const KNOWN: &[&str] = &["initialize", "server/discover", "tools/call", "tools/list", "ping"];
+
+/// One server as rmcp sees it.
+#[derive(Debug)]
+pub(crate) struct Adapter {
+    pub(crate) identity: Identity,
+    pub(crate) registry: Registry,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl ServerHandler for Adapter {
+    fn get_info(&self) -> ServerConfig {
+        let identity = &self.identity;
+        let implementation = Implementation::new(identity.name, identity.version).with_title(identity.title);
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(implementation)
+            .with_instructions(identity.instructions)
+    }
+
+    fn supported_protocol_versions(&self) -> Cow<'static, [ProtocolVersion]> {
+        Cow::Borrowed(VERSIONS)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
+        self.registry.get(name).map(listed)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        if let Some(cursor) = request.and_then(|request| request.cursor) {
+            let message =
+                format!("unknown cursor {cursor:?}: this server lists all its tools on one page, ask without one");
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Ok(ListToolsResult::with_all_items(
+            self.registry.tools().map(listed).collect(),
+        ))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = self.registry.get(&request.name) else {
+            self.metrics.unknown_tool();
+            let names: Vec<&str> = self.registry.tools().map(|tool| tool.name).collect();
+            let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        let arguments = request.arguments.unwrap_or_default();
+        let result = call::run(tool, arguments, &context.ct, &self.metrics).await;
+        Ok(result.map_or_else(|error| failed(&error), answered).into())
+    }
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if KNOWN.contains(&request.method.as_str()) {
+            let message = format!("the params of {} have missing or malformed fields", request.method);
+            return Err(ErrorData::invalid_params(message, None));
+        }
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
+    }
+}
+
+fn listed(tool: &Tool) -> rmcp::model::Tool {
+    let hints = tool.hints;
+    let annotations = ToolAnnotations::new()
+        .read_only(hints.read_only)
+        .destructive(hints.destructive)
+        .idempotent(hints.idempotent)
+        .open_world(hints.open_world);
+    rmcp::model::Tool::new(tool.name, tool.description, Arc::clone(&tool.input_schema))
+        .with_title(tool.title)
+        .with_raw_output_schema(Arc::clone(&tool.output_schema))
+        .with_annotations(annotations)
+}
+
+fn answered(answer: Answer) -> CallToolResult {
+    let blocks = answer.content.into_iter().map(block).collect();
+    let mut result = CallToolResult::success(blocks);
+    result.structured_content = Some(answer.structured);
+    result
+}
+
+fn failed(error: &ToolError) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(error.to_string())])
+}
+
+fn block(content: Content) -> ContentBlock {
+    match content {
+        Content::Text(text) => ContentBlock::text(text),
+        Content::Image { data, mime_type } => ContentBlock::image(data, mime_type),
+        Content::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
+        Content::Blob { uri, data, mime_type } => {
+            ContentBlock::resource(ResourceContents::blob(data, uri).with_mime_type(mime_type))
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The tools of one server: unique, well formed, always in the same order. Lists, calls and tests read this.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::tool::Tool;
+
+/// The longest description a tool may have, in characters.
+const DESCRIPTION: usize = 200;
+
+/// A tool that may not be served.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    /// Two tools have one name.
+    #[error("two tools are called {0}: names must be unique")]
+    Duplicate(&'static str),
+    /// A name the protocol does not allow.
+    #[error("tool name {0:?}: expected 1 to 64 characters of a-z, 0-9 and _")]
+    Name(&'static str),
+    /// A description that is missing or costs too much.
+    #[error("tool {0}: expected a description of 1 to {DESCRIPTION} characters, found {1}")]
+    Description(&'static str, usize),
+    /// A schema clients cannot be expected to read.
+    #[error("tool {0}: expected {1}")]
+    Schema(&'static str, &'static str),
+}
+
+/// The tools of one server, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    tools: BTreeMap<&'static str, Tool>,
+}
+
+impl Registry {
+    /// Checks and takes the tools.
+    pub fn new(tools: impl IntoIterator<Item = Tool>) -> Result<Self, RegistryError> {
+        let mut registry = Self::default();
+        for tool in tools {
+            check(&tool)?;
+            let name = tool.name;
+            if registry.tools.insert(name, tool).is_some() {
+                return Err(RegistryError::Duplicate(name));
+            }
+        }
+        Ok(registry)
+    }
+
+    /// The tools in the order clients see them: by name.
+    pub fn tools(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// The tool of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+}
+
+fn check(tool: &Tool) -> Result<(), RegistryError> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if tool.name.is_empty() || tool.name.len() > 64 || !tool.name.bytes().all(allowed) {
+        return Err(RegistryError::Name(tool.name));
+    }
+    let length = tool.description.chars().count();
+    if length == 0 || length > DESCRIPTION {
+        return Err(RegistryError::Description(tool.name, length));
+    }
+    if tool.input_schema.get("additionalProperties") != Some(&Value::Bool(false)) {
+        let message = "a closed input schema: put #[serde(deny_unknown_fields)] on the arguments";
+        return Err(RegistryError::Schema(tool.name, message));
+    }
+    if [&tool.input_schema, &tool.output_schema]
+        .iter()
+        .any(|schema| schema.values().any(refers))
+    {
+        return Err(RegistryError::Schema(
+            tool.name,
+            "schemas without $ref: recursive types cannot be written out",
+        ));
+    }
+    Ok(())
+}
+
+fn refers(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.contains_key("$ref") || map.contains_key("$defs") || map.values().any(refers),
+        Value::Array(list) => list.iter().any(refers),
+        _ => false,
+    }
+}

@@ -1,0 +1,176 @@
+//! From the command line to the exit code: settings, runtime, transport, end. A server's `main` is one line.
+
+use std::{
+    io::{self, IsTerminal, stderr},
+    net::SocketAddr,
+    process::ExitCode,
+    sync::Arc,
+};
+
+use clap::{Arg, Command};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::{
+    health,
+    http::{self, AllowList, listen},
+    lifecycle::{Lifecycle, Signals, for_calls},
+    logging,
+    metrics::Metrics,
+    protocol::Adapter,
+    registry::Registry,
+    settings::{Common, Sources, common_flags},
+    stdio,
+};
+
+/// Threads for blocking work. More calls than that wait their turn.
+const BLOCKING_THREADS: usize = 16;
+
+/// Who a server is.
+#[derive(Clone, Copy, Debug)]
+pub struct Identity {
+    /// Name of the binary and in `serverInfo`, for example `mcp-filesystem`.
+    pub name: &'static str,
+    /// The name people see.
+    pub title: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What a model is told about the server as a whole.
+    pub instructions: &'static str,
+    /// What `--help` says first.
+    pub about: &'static str,
+    /// What `--help` says last: examples.
+    pub examples: &'static str,
+}
+
+/// A server: who it is, which settings it has, and its tools.
+pub trait Server {
+    /// Who it is.
+    const IDENTITY: Identity;
+
+    /// Its own flags (see [`settings::flag`](crate::settings::flag)).
+    fn flags() -> Vec<Arg>;
+
+    /// Reads its settings and makes its tools. Problems go to `sources.problems`; `None` is for when there were any.
+    fn tools(sources: &mut Sources) -> Option<Registry>;
+}
+
+/// Runs a server: the whole of its `main`.
+#[must_use]
+pub fn main<S: Server>() -> ExitCode {
+    let identity = S::IDENTITY;
+    let matches = Command::new(identity.name)
+        .version(identity.version)
+        .about(identity.about)
+        .after_help(identity.examples)
+        .args(S::flags())
+        .args(common_flags())
+        .get_matches();
+    let mut sources = Sources::new(matches);
+    let common = Common::read(&mut sources);
+    let registry = S::tools(&mut sources);
+    let problems = sources.finish();
+    let (Some(common), Some(registry), true) = (common, registry, problems.is_empty()) else {
+        eprintln!(
+            "{}: {problems}\n{} --help explains all settings.",
+            identity.name, identity.name
+        );
+        return ExitCode::from(2);
+    };
+    logging::start(&common);
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return fatal(&identity, &error),
+    };
+    let adapter = Arc::new(Adapter {
+        identity,
+        registry,
+        metrics: Arc::new(Metrics::new()),
+    });
+    let code = runtime.block_on(async {
+        let signals = Signals::listen()?;
+        if common.stdio {
+            Ok(stdio::serve(adapter, signals).await)
+        } else {
+            over_http(adapter, common, signals).await
+        }
+    });
+    // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
+    runtime.shutdown_background();
+    code.unwrap_or_else(|error| fatal(&identity, &error))
+}
+
+fn fatal(identity: &Identity, error: &io::Error) -> ExitCode {
+    eprintln!("{}: {error}", identity.name);
+    ExitCode::FAILURE
+}
+
+/// One thread where one CPU is all there is, else one per CPU.
+fn runtime() -> io::Result<Runtime> {
+    let cpus = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cpus <= 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build()
+}
+
+async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals) -> io::Result<ExitCode> {
+    let lifecycle = Arc::new(Lifecycle::default());
+    let main = listen::bind(settings.listen, "--listen").await?;
+    let health = listen::bind(settings.health_listen, "--health-listen").await?;
+    let (address, health_address) = (main.local_addr()?, health.local_addr()?);
+
+    let allow = AllowList {
+        hosts: settings.allowed_hosts,
+        origins: settings.allowed_origins,
+    };
+    let identity = adapter.identity;
+    let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.metrics));
+    let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));
+    // Health is served to the very end: it is how others learn that the end has begun.
+    tokio::spawn(listen::serve(health, health_routes, lifecycle.cut.clone()));
+    let mut serving = tokio::spawn(listen::serve(main, routes, lifecycle.closing.clone()));
+    lifecycle.set_ready(true);
+    tracing::info!(%address, health = %health_address, version = identity.version, "{} is ready", identity.name);
+    hint(&identity, address);
+
+    let stop = signals.next().await;
+    tracing::info!(?stop, drain = ?settings.drain, "shutting down; a second signal ends it at once");
+    lifecycle.set_ready(false);
+    let end = async {
+        tokio::time::sleep(stop.grace(settings.drain)).await;
+        lifecycle.closing.cancel();
+        if tokio::time::timeout(for_calls(stop, settings.drain), &mut serving)
+            .await
+            .is_err()
+        {
+            tracing::warn!("calls or streams were still open at the end of the drain and are cut");
+        }
+        lifecycle.cut.cancel();
+        ExitCode::SUCCESS
+    };
+    tokio::select! {
+        code = end => Ok(code),
+        second = signals.next() => Ok(ExitCode::from(second.code())),
+    }
+}
+
+/// Tells a person at a terminal how to connect a client.
+fn hint(identity: &Identity, address: SocketAddr) {
+    if !stderr().is_terminal() {
+        return;
+    }
+    let short = identity.name.trim_start_matches("mcp-");
+    let host = if address.ip().is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else {
+        address.ip().to_string()
+    };
+    let host = if host.contains(':') { format!("[{host}]") } else { host };
+    let url = format!("http://{host}:{}/mcp", address.port());
+    eprintln!("\n{} serves MCP at {url}", identity.title);
+    eprintln!("Client configuration:");
+    eprintln!("  {{\"mcpServers\": {{\"{short}\": {{\"type\": \"http\", \"url\": \"{url}\"}}}}}}");
+    eprintln!("Or: claude mcp add --transport http {short} {url}\n");
+}
