@@ -1,5 +1,7 @@
 //! Laws of the generated schema: fresh, described, bounded, and no way out of the object's own namespace.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
 use std::{fs, path::Path};
 
 use kube::CustomResourceExt;
