@@ -96,6 +96,6 @@ fn run(task: Task) -> Result<ExitCode> {
             place.warn_when_disk_is_short();
             images::run(&place, &options).map(|()| ExitCode::SUCCESS)
         }
-        Task::Lint => step::run_all(&place, plan::lint(&place)),
+        Task::Lint => step::run_all(&place, lint::all(&place)?),
     }
 }

@@ -28,7 +28,9 @@ pub(crate) struct Place {
 impl Place {
     /// Reads the environment and makes the cache directory.
     pub(crate) fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        // Clones share a target directory, so what `cargo run` says now outranks where this was compiled.
+        let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+        let root = Path::new(&package)
             .parent()
             .context("the xtask crate has no parent directory")?;
         let cache = match env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {

@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::cargo::cargo;
+use crate::lint;
 use crate::place::Place;
 use crate::step::Step;
 
@@ -43,7 +44,7 @@ pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
         "images",
         [own(place, &["images", "--verify", "--if-changed"])?],
     ));
-    steps.extend(lint(place));
+    steps.extend(lint::quick(place)?);
     Ok(steps)
 }
 
@@ -144,11 +145,6 @@ fn suites(place: &Place) -> Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// What looks at files without compiling them. `cargo xtask lint` has more than `make test`: see `lint`.
-pub(crate) fn lint(_place: &Place) -> Vec<Step> {
-    Vec::new()
 }
 
 /// This program again, as a step with a log of its own.
