@@ -1,0 +1,118 @@
+//! The programs a native cluster takes from the operating system.
+//!
+//! In: what a tier needs. Out: all of it present, installed with apt-get where that is possible, or one error that
+//! lists every missing package. Installs nothing that is already there, whoever put it there.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use tokio::process::Command;
+
+use crate::progress::Progress;
+
+/// A Debian package and the programs it is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Package {
+    name: &'static str,
+    programs: &'static [&'static str],
+}
+
+/// Every native tier: namespaces and detaching.
+pub const NAMESPACES: &[Package] = &[Package { name: "util-linux", programs: &["unshare", "nsenter", "setsid"] }];
+
+/// Tier node on top: container runtime and packet handling.
+pub const NODE: &[Package] = &[
+    Package { name: "containerd", programs: &["containerd", "ctr", "containerd-shim-runc-v2"] },
+    Package { name: "runc", programs: &["runc"] },
+    Package { name: "containernetworking-plugins", programs: &["/usr/lib/cni/bridge|/opt/cni/bin/bridge"] },
+    Package { name: "iptables", programs: &["iptables", "iptables-save", "iptables-restore"] },
+    Package { name: "conntrack", programs: &["conntrack"] },
+    Package { name: "iproute2", programs: &["ip"] },
+];
+
+/// Makes sure that `packages` are there.
+pub async fn ensure(packages: &[Package], progress: Progress) -> Result<()> {
+    let missing = missing(packages);
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    let list = names.join(" ");
+    if !nix::unistd::geteuid().is_root() || find("apt-get").is_none() {
+        let programs: Vec<&str> = missing.iter().flat_map(|package| package.programs).copied().collect();
+        bail!(
+            "a native cluster needs these Debian packages, or the same programs from elsewhere: {list}\n\
+             (programs not found: {})\nInstall them with: sudo apt-get install --no-install-recommends {list}",
+            programs.join(", ")
+        );
+    }
+    progress.say(format_args!("installing Debian packages: {list}"));
+    // The lists may be stale or absent; a failure here only matters if the installation then fails.
+    let _ = apt(&["update", "-qq"]).await;
+    let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(&names);
+    apt(&arguments).await.with_context(|| format!("install by hand: apt-get install {list}"))?;
+    let still = self::missing(packages);
+    if !still.is_empty() {
+        bail!("apt-get installed {list}, yet these packages' programs are still not found: {still:?}");
+    }
+    Ok(())
+}
+
+/// Where the CNI plugins are.
+pub fn cni_directory() -> Result<&'static Path> {
+    let known = [Path::new("/usr/lib/cni"), Path::new("/opt/cni/bin")];
+    let found = known.into_iter().find(|directory| directory.join("bridge").exists());
+    found.context("no CNI plugins in /usr/lib/cni or /opt/cni/bin: install containernetworking-plugins")
+}
+
+/// Finds a program in PATH and in the system directories that a user's PATH may leave out.
+#[must_use]
+pub fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
+    let mut candidates = std::env::split_paths(&path).chain(system).map(|directory| directory.join(program));
+    candidates.find(|candidate| candidate.is_file())
+}
+
+fn missing(packages: &[Package]) -> Vec<Package> {
+    let there = |program: &&str| match program.starts_with('/') {
+        true => program.split('|').any(|path| Path::new(path).is_file()),
+        false => find(program).is_some(),
+    };
+    packages.iter().filter(|package| !package.programs.iter().all(|program| there(&program))).copied().collect()
+}
+
+async fn apt(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("apt-get")
+        .args(arguments)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .context("start apt-get")?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        bail!("apt-get {} failed ({}):\n{}", arguments.join(" "), output.status, said.trim());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_there_needs_no_installation() {
+        let shell = Package { name: "dash", programs: &["sh", "/nowhere/sh|/bin/sh"] };
+        ensure(&[shell], Progress::start()).await.unwrap();
+    }
+
+    #[test]
+    fn a_package_is_missing_when_one_of_its_programs_is() {
+        let half = Package { name: "half", programs: &["sh", "no-such-program-anywhere"] };
+        assert_eq!(missing(&[half]), [half]);
+    }
+}
