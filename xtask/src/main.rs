@@ -7,6 +7,7 @@ mod cargo;
 mod cluster;
 mod images;
 mod lint;
+mod output;
 mod place;
 mod plan;
 mod program;

@@ -3,17 +3,16 @@
 //! In: steps. Out: their output, and on stdout a table with the line `N passed, N failed` after it. On a terminal a
 //! running step shows its elapsed time and its last line; elsewhere (CI, a pipe) every line.
 
+use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, IsTerminal, Write};
-use std::process::{Command, ExitCode, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::io::{self, IsTerminal, Write};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
-use std::{env, thread};
 
 use anyhow::{Context, Result};
 
 use crate::place::Place;
-use crate::program;
+use crate::{output, program};
 
 /// How many lines of a failed step's log are shown where its output was not.
 const TAIL: usize = 60;
@@ -111,7 +110,7 @@ fn run_step(step: &mut Step, log: &std::path::Path, live: bool) -> Result<bool> 
         if !live {
             eprint!("{said}");
         }
-        if !run_command(&step.name, command, &mut log_file, live)? {
+        if !output::copy(&step.name, command, &mut log_file, live)? {
             if live {
                 show_tail(log)?;
             }
@@ -119,63 +118,6 @@ fn run_step(step: &mut Step, log: &std::path::Path, live: bool) -> Result<bool> 
         }
     }
     Ok(true)
-}
-
-/// Copies the output line by line into the log and to where it can be seen.
-fn run_command(step: &str, command: &mut Command, log: &mut File, live: bool) -> Result<bool> {
-    let (reader, writer) = io::pipe()?;
-    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-    let start = Instant::now();
-    let mut child = match command.spawn() {
-        Ok(child) => child,
-        Err(error) => {
-            let said = format!("cannot start `{}`: {error}\n", program::line(command));
-            log.write_all(said.as_bytes())?;
-            eprint!("{said}");
-            return Ok(false);
-        }
-    };
-    // The command holds copies of the pipe's writing end, which would keep the reader waiting for ever.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let (sender, lines) = mpsc::channel();
-    thread::spawn(move || {
-        let mut reader = BufReader::new(reader);
-        let mut output = Vec::new();
-        while reader.read_until(b'\n', &mut output).is_ok_and(|read| read > 0) {
-            if sender.send(std::mem::take(&mut output)).is_err() {
-                break;
-            }
-        }
-    });
-    let mut last = String::new();
-    loop {
-        match lines.recv_timeout(Duration::from_millis(500)) {
-            Ok(output) => {
-                log.write_all(&output)?;
-                String::from_utf8_lossy(&output).trim_end().clone_into(&mut last);
-                if !live {
-                    io::stdout().write_all(&output)?;
-                } else if last.starts_with("test result:") {
-                    println!("\r\x1b[K{last}");
-                }
-            }
-            Err(RecvTimeoutError::Timeout) => {
-                // A daemon that the step left behind may hold the pipe open; the step is over when its process is.
-                if child.try_wait()?.is_some() {
-                    break;
-                }
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-        }
-        if live {
-            let shown: String = last.chars().take(100).collect();
-            eprint!("\r\x1b[K[{:3} s] {step}: {shown}", start.elapsed().as_secs());
-        }
-    }
-    if live {
-        eprint!("\r\x1b[K");
-    }
-    Ok(child.wait()?.success())
 }
 
 fn show_tail(log: &std::path::Path) -> Result<()> {

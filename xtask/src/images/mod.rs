@@ -6,6 +6,8 @@
 mod base;
 mod engine;
 mod fingerprint;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use std::fs;
