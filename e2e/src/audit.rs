@@ -50,14 +50,20 @@ impl Event {
     /// True when the request asked for a change, whether it was granted or not; a dry run asks for none.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        !self.dry_run && matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
+        !self.dry_run
+            && matches!(
+                self.verb.as_str(),
+                "create" | "update" | "patch" | "delete" | "deletecollection"
+            )
     }
 
     /// True for leases and for token and access reviews, which "zero writes at rest" leaves out.
     #[must_use]
     pub fn is_housekeeping(&self) -> bool {
-        matches!(self.group.as_str(), "coordination.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io")
-            || self.subresource == "token"
+        matches!(
+            self.group.as_str(),
+            "coordination.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io"
+        ) || self.subresource == "token"
     }
 }
 
@@ -195,7 +201,10 @@ mod tests {
         file.write_all(one_line(SCALE).as_bytes()).unwrap();
         let (events, offset) = log.since(0).unwrap();
         assert_eq!(events.len(), 1);
-        assert_eq!((events[0].resource.as_str(), events[0].subresource.as_str()), ("deployments", "scale"));
+        assert_eq!(
+            (events[0].resource.as_str(), events[0].subresource.as_str()),
+            ("deployments", "scale")
+        );
         assert_eq!(events[0].request_object.as_ref().unwrap()["spec"]["replicas"], 3);
         assert!(events[0].is_write() && !events[0].is_housekeeping());
 
@@ -220,6 +229,9 @@ mod tests {
     fn the_policy_is_valid_yaml_with_one_stage() {
         let policy: Value = serde_yaml::from_str(POLICY).unwrap();
         assert_eq!(policy["kind"], "Policy");
-        assert_eq!(policy["omitStages"], serde_json::json!(["RequestReceived", "ResponseStarted"]));
+        assert_eq!(
+            policy["omitStages"],
+            serde_json::json!(["RequestReceived", "ResponseStarted"])
+        );
     }
 }

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster, DEFAULT_NAME, Options, Provider, State, Tier};
 use crate::fake_kubelet::{self, Settings};
+use crate::install::command::Up;
 use crate::progress::Progress;
 
 /// Local Kubernetes clusters for mcp-eks.
@@ -28,6 +29,13 @@ enum Command {
     /// Start, use and end a local cluster
     #[command(subcommand, after_help = EXAMPLES)]
     Cluster(ClusterCommand),
+    /// From nothing to a cluster with the operator and a Ready sample; the second time there is nothing to do
+    Up(Up),
+    /// End what `up` started
+    Down {
+        #[command(flatten)]
+        name: Name,
+    },
     /// Process 1 of a cluster's pid namespace
     #[command(name = cluster::native::supervisor::COMMAND, hide = true)]
     Supervise {
@@ -138,31 +146,51 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             cluster::native::supervisor::run(&dir)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::FakeKubelet { kubeconfig, node, pods, pod_address } => {
-            let settings = Settings { kubeconfig, node, pods, pod_address };
+        Command::FakeKubelet {
+            kubeconfig,
+            node,
+            pods,
+            pod_address,
+        } => {
+            let settings = Settings {
+                kubeconfig,
+                node,
+                pods,
+                pod_address,
+            };
             runtime()?.block_on(fake_kubelet::run(settings))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Cluster(command) => {
-            let runtime = runtime()?;
-            let done = runtime.block_on(interruptible(command));
-            // A thread that still waits for a lock must not keep an interrupted command alive.
-            runtime.shutdown_background();
-            done
-        }
+        Command::Cluster(command) => block_on(execute(command)),
+        Command::Down { name } => block_on(execute(ClusterCommand::Down { name })),
+        Command::Up(up) => block_on(async {
+            up.run(&Cache::from_env()?, Progress::start()).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
     }
 }
 
+fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(interruptible(work));
+    // A thread that still waits for a lock must not keep an interrupted command alive.
+    runtime.shutdown_background();
+    done
+}
+
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the async runtime")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("start the async runtime")
 }
 
 /// Ctrl-C and SIGTERM drop the work, and dropping it removes what it has started.
-async fn interruptible(command: ClusterCommand) -> Result<ExitCode> {
+async fn interruptible(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        done = execute(command) => done,
+        done = work => done,
         _ = interrupt.recv() => Ok(ExitCode::from(130)),
         _ = terminate.recv() => Ok(ExitCode::from(143)),
     }
@@ -172,18 +200,37 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
     let cache = Cache::from_env()?;
     let progress = Progress::start();
     match command {
-        ClusterCommand::Up { name, tier, provider, pod_address } => {
-            let options = Options { provider, pod_address, ..Options::new(name.name, tier) };
+        ClusterCommand::Up {
+            name,
+            tier,
+            provider,
+            pod_address,
+        } => {
+            let options = Options {
+                provider,
+                pod_address,
+                ..Options::new(name.name, tier)
+            };
             let cluster = Cluster::up_in(&cache, options, progress).await?;
-            let State { name, provider, tier, .. } = cluster.state();
-            let how = if cluster.was_found() { "already runs, nothing to do" } else { "is up" };
+            let State {
+                name, provider, tier, ..
+            } = cluster.state();
+            let how = if cluster.was_found() {
+                "already runs, nothing to do"
+            } else {
+                "is up"
+            };
             progress.say(format_args!("cluster {name} {how} (provider {provider}, tier {tier})"));
             progress.say(format_args!("export KUBECONFIG={}", cluster.kubeconfig().display()));
             cluster.keep()?;
         }
         ClusterCommand::Down { name } => {
             let existed = cluster::down(&cache, &name.name, progress).await?;
-            let how = if existed { "is removed" } else { "was not there, nothing to do" };
+            let how = if existed {
+                "is removed"
+            } else {
+                "was not there, nothing to do"
+            };
             progress.say(format_args!("cluster {} {how}", name.name));
         }
         ClusterCommand::Status { name } => return status(&cache, &name.name).await,
@@ -212,7 +259,9 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
 async fn status(cache: &Cache, name: &str) -> Result<ExitCode> {
     let (state, dir) = cluster::recorded(cache, name)?;
     let health = cluster::check(&state, &dir).await;
-    let told = health.as_ref().map_or_else(|error| format!("broken: {error:#}"), |()| "healthy".to_owned());
+    let told = health
+        .as_ref()
+        .map_or_else(|error| format!("broken: {error:#}"), |()| "healthy".to_owned());
     println!("cluster     {name}");
     println!("state       {told}");
     println!("provider    {}", state.provider);
@@ -225,7 +274,11 @@ async fn status(cache: &Cache, name: &str) -> Result<ExitCode> {
     println!("kubeconfig  {}", dir.join("kubeconfig").display());
     println!("audit log   {}", cluster::audit_log_path(&dir).display());
     println!("logs        {}", dir.join("logs").display());
-    Ok(if health.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if health.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Becomes kubectl; comes back only with the reason why not.
@@ -278,7 +331,9 @@ mod tests {
 
     #[test]
     fn a_cluster_is_a_node_called_mcp_eks_unless_told_otherwise() {
-        let Command::Cluster(ClusterCommand::Up { name, tier, provider, .. }) = parse("mcp-e2e cluster up").unwrap().command
+        let Command::Cluster(ClusterCommand::Up {
+            name, tier, provider, ..
+        }) = parse("mcp-e2e cluster up").unwrap().command
         else {
             panic!("not `up`")
         };

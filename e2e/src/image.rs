@@ -65,14 +65,26 @@ impl Image {
     /// Copies a host file to an absolute path of the image, with `mode` (such as `0o755`).
     #[must_use]
     pub fn file(mut self, source: impl Into<PathBuf>, target: &str, mode: u32) -> Self {
-        self.entries.insert(relative(target), Entry::File { source: source.into(), mode });
+        self.entries.insert(
+            relative(target),
+            Entry::File {
+                source: source.into(),
+                mode,
+            },
+        );
         self
     }
 
     /// Writes a small text to an absolute path of the image.
     #[must_use]
     pub fn text(mut self, target: &str, content: impl Into<String>, mode: u32) -> Self {
-        self.entries.insert(relative(target), Entry::Text { content: content.into(), mode });
+        self.entries.insert(
+            relative(target),
+            Entry::Text {
+                content: content.into(),
+                mode,
+            },
+        );
         self
     }
 
@@ -133,12 +145,19 @@ impl Image {
     pub fn pack(&self, target: &Path) -> Result<Packed> {
         let (name, tag) = match self.reference.rsplit_once(':') {
             Some((name, tag)) if !name.is_empty() && !tag.is_empty() && !tag.contains('/') => (name, tag),
-            _ => bail!("image reference {:?}: expected name:tag, such as localhost/mcp-operator:dev", self.reference),
+            _ => bail!(
+                "image reference {:?}: expected name:tag, such as localhost/mcp-operator:dev",
+                self.reference
+            ),
         };
-        let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let directory = target
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
 
-        let mut layer = tempfile::tempfile_in(directory).with_context(|| format!("write in {}", directory.display()))?;
+        let mut layer =
+            tempfile::tempfile_in(directory).with_context(|| format!("write in {}", directory.display()))?;
         let layer_digest = self.write_layer(&mut layer)?;
         let config = serde_json::to_vec(&self.config(&layer_digest))?;
         let config_digest = hex(&Sha256::digest(&config));
@@ -149,20 +168,44 @@ impl Image {
             "Layers": [layer_name],
         }]))?;
 
-        let output = tempfile::NamedTempFile::new_in(directory).with_context(|| format!("write in {}", directory.display()))?;
+        let output =
+            tempfile::NamedTempFile::new_in(directory).with_context(|| format!("write in {}", directory.display()))?;
         let mut archive = tar::Builder::new(BufWriter::new(output));
-        append(&mut archive, &format!("{config_digest}.json"), 0o644, config.len() as u64, config.as_slice())?;
+        append(
+            &mut archive,
+            &format!("{config_digest}.json"),
+            0o644,
+            config.len() as u64,
+            config.as_slice(),
+        )?;
         let size = layer.seek(SeekFrom::End(0))?;
         layer.rewind()?;
         append(&mut archive, &layer_name, 0o644, size, BufReader::new(layer))?;
-        append(&mut archive, "manifest.json", 0o644, manifest.len() as u64, manifest.as_slice())?;
-        let output = archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-        output.persist(target).with_context(|| format!("write {}", target.display()))?;
-        Ok(Packed { reference: self.reference.clone(), id: format!("sha256:{config_digest}") })
+        append(
+            &mut archive,
+            "manifest.json",
+            0o644,
+            manifest.len() as u64,
+            manifest.as_slice(),
+        )?;
+        let output = archive
+            .into_inner()?
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)?;
+        output
+            .persist(target)
+            .with_context(|| format!("write {}", target.display()))?;
+        Ok(Packed {
+            reference: self.reference.clone(),
+            id: format!("sha256:{config_digest}"),
+        })
     }
 
     fn write_layer(&self, layer: &mut File) -> Result<String> {
-        let mut archive = tar::Builder::new(Hashing { inner: BufWriter::new(layer), digest: Sha256::new() });
+        let mut archive = tar::Builder::new(Hashing {
+            inner: BufWriter::new(layer),
+            digest: Sha256::new(),
+        });
         let mut made = std::collections::BTreeSet::new();
         for (target, entry) in &self.entries {
             for parent in parents(target) {
@@ -194,7 +237,11 @@ impl Image {
             "aarch64" => "arm64",
             other => other,
         };
-        let environment: Vec<String> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let environment: Vec<String> = self
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         json!({
             "architecture": architecture,
             "os": "linux",
@@ -212,7 +259,8 @@ impl Image {
 /// Fails with the way out when `path` is not an image archive, whatever it is instead.
 pub fn check_archive(path: &Path) -> Result<()> {
     let how = "give the path of an archive made by `docker save`, `podman save` or this project's image packer";
-    let file = File::open(path).with_context(|| format!("cannot read {} as an image archive: {how}", path.display()))?;
+    let file =
+        File::open(path).with_context(|| format!("cannot read {} as an image archive: {how}", path.display()))?;
     if file.metadata()?.is_dir() {
         bail!("{} is a directory, not an image archive: {how}", path.display());
     }
@@ -220,12 +268,21 @@ pub fn check_archive(path: &Path) -> Result<()> {
     let entries = archive.entries_with_seek()?;
     for entry in entries {
         let Ok(entry) = entry else { break };
-        let name = entry.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
-        if matches!(name.trim_start_matches("./"), "manifest.json" | "index.json" | "oci-layout") {
+        let name = entry
+            .path()
+            .map(|path| path.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        if matches!(
+            name.trim_start_matches("./"),
+            "manifest.json" | "index.json" | "oci-layout"
+        ) {
             return Ok(());
         }
     }
-    bail!("{} is not an image archive (no manifest.json and no index.json in it): {how}", path.display());
+    bail!(
+        "{} is not an image archive (no manifest.json and no index.json in it): {how}",
+        path.display()
+    );
 }
 
 struct Hashing<W> {
@@ -253,7 +310,11 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32, size: u
 }
 
 fn append_directory(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32) -> Result<()> {
-    archive.append_data(&mut header(tar::EntryType::Directory, mode), format!("{name}/"), io::empty())?;
+    archive.append_data(
+        &mut header(tar::EntryType::Directory, mode),
+        format!("{name}/"),
+        io::empty(),
+    )?;
     Ok(())
 }
 
@@ -276,12 +337,15 @@ fn parents(target: &str) -> impl Iterator<Item = &str> {
     target.match_indices('/').filter_map(|(at, _)| target.get(..at))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]
@@ -303,7 +367,12 @@ mod tests {
         let source = home.path().join("program");
         std::fs::write(&source, b"static").unwrap();
         let first = sample(&source).pack(&home.path().join("a.tar")).unwrap();
-        std::fs::File::options().write(true).open(&source).unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&source)
+            .unwrap()
+            .set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .unwrap();
         let second = sample(&source).pack(&home.path().join("b.tar")).unwrap();
         assert_eq!(first, second);
         let read = |name: &str| std::fs::read(home.path().join(name)).unwrap();
@@ -337,20 +406,34 @@ mod tests {
             files.insert(entry.path().unwrap().to_string_lossy().into_owned(), content);
         }
         let manifest: serde_json::Value = serde_json::from_slice(&files["manifest.json"]).unwrap();
-        let config: serde_json::Value = serde_json::from_slice(&files[manifest[0]["Config"].as_str().unwrap()]).unwrap();
+        let config: serde_json::Value =
+            serde_json::from_slice(&files[manifest[0]["Config"].as_str().unwrap()]).unwrap();
         let layer = &files[manifest[0]["Layers"][0].as_str().unwrap()];
-        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hex(&Sha256::digest(layer))));
+        assert_eq!(
+            config["rootfs"]["diff_ids"][0],
+            format!("sha256:{}", hex(&Sha256::digest(layer)))
+        );
         assert_eq!(config["config"]["User"], "10001:10001");
 
         let listed: Vec<(String, u32)> = tar::Archive::new(layer.as_slice())
             .entries()
             .unwrap()
             .map(|entry| entry.unwrap())
-            .map(|entry| (entry.path().unwrap().to_string_lossy().into_owned(), entry.header().mode().unwrap()))
+            .map(|entry| {
+                (
+                    entry.path().unwrap().to_string_lossy().into_owned(),
+                    entry.header().mode().unwrap(),
+                )
+            })
             .collect();
         let expected = [
-            ("etc/", 0o755), ("etc/passwd", 0o644), ("tmp/", 0o1777), ("usr/", 0o755), ("usr/local/", 0o755),
-            ("usr/local/bin/", 0o755), ("usr/local/bin/sample", 0o755),
+            ("etc/", 0o755),
+            ("etc/passwd", 0o644),
+            ("tmp/", 0o1777),
+            ("usr/", 0o755),
+            ("usr/local/", 0o755),
+            ("usr/local/bin/", 0o755),
+            ("usr/local/bin/sample", 0o755),
         ];
         assert_eq!(listed, expected.map(|(name, mode)| (name.to_owned(), mode)));
     }
@@ -361,14 +444,20 @@ mod tests {
         let text = home.path().join("note.txt");
         std::fs::write(&text, "hello").unwrap();
         let error = check_archive(&text).unwrap_err().to_string();
-        assert!(error.contains("not an image archive") && error.contains("podman save"), "{error}");
+        assert!(
+            error.contains("not an image archive") && error.contains("podman save"),
+            "{error}"
+        );
         let error = check_archive(Path::new("localhost/image:1")).unwrap_err().to_string();
         assert!(error.contains("cannot read localhost/image:1"), "{error}");
     }
 
     #[test]
     fn a_reference_without_a_tag_is_refused() {
-        let error = Image::new("localhost:5000/sample").pack(Path::new("never.tar")).unwrap_err().to_string();
+        let error = Image::new("localhost:5000/sample")
+            .pack(Path::new("never.tar"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("expected name:tag"), "{error}");
     }
 }

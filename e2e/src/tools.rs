@@ -70,7 +70,9 @@ impl Tool {
                 let stamp = "-X k8s.io/component-base/version";
                 let mut parts = KUBERNETES_VERSION.split('.');
                 let (major, minor) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-                format!("-s -w {stamp}.gitVersion=v{KUBERNETES_VERSION} {stamp}.gitMajor={major} {stamp}.gitMinor={minor}")
+                format!(
+                    "-s -w {stamp}.gitVersion=v{KUBERNETES_VERSION} {stamp}.gitMajor={major} {stamp}.gitMinor={minor}"
+                )
             }
             _ => "-s -w".to_owned(),
         }
@@ -96,7 +98,12 @@ impl Toolbox {
         let go = go_version().await?;
         let mut directories = BTreeMap::new();
         for tool in wanted {
-            directories.insert(*tool, cache.tools().join(format!("{}-{}", tool.module(), content_hash(*tool, &go)?)));
+            directories.insert(
+                *tool,
+                cache
+                    .tools()
+                    .join(format!("{}-{}", tool.module(), content_hash(*tool, &go)?)),
+            );
         }
         let toolbox = Self { directories };
         if toolbox.missing().is_empty() {
@@ -131,15 +138,24 @@ impl Toolbox {
     }
 
     fn missing(&self) -> Vec<(Tool, PathBuf)> {
-        self.directories.iter().filter(|(_, path)| !path.exists()).map(|(tool, path)| (*tool, path.clone())).collect()
+        self.directories
+            .iter()
+            .filter(|(_, path)| !path.exists())
+            .map(|(tool, path)| (*tool, path.clone()))
+            .collect()
     }
 }
 
 async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) -> Result<()> {
     let module = tool.module();
-    progress.say(format_args!("building {module} from its Go module (about {} on two cores, once)", tool.effort()));
+    progress.say(format_args!(
+        "building {module} from its Go module (about {} on two cores, once)",
+        tool.effort()
+    ));
     std::fs::create_dir_all(cache.tools())?;
-    let staging = tempfile::Builder::new().prefix(&format!(".{module}-")).tempdir_in(cache.tools())?;
+    let staging = tempfile::Builder::new()
+        .prefix(&format!(".{module}-"))
+        .tempdir_in(cache.tools())?;
     let binary = staging.path().join(module);
     let mut child = Command::new("go")
         .args(["build", "-trimpath", "-ldflags", &tool.linker_flags(), "-o"])
@@ -164,14 +180,17 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
         text
     });
     let status = loop {
-        match tokio::time::timeout(Duration::from_secs(60), child.wait()).await {
+        match tokio::time::timeout(Duration::from_mins(1), child.wait()).await {
             Ok(status) => break status?,
             Err(_) => progress.say(format_args!("still building {module}")),
         }
     };
     let complaints = reader.await.unwrap_or_default();
     if !status.success() {
-        let tail: Vec<&str> = complaints.lines().filter(|line| !line.starts_with("go: downloading")).collect();
+        let tail: Vec<&str> = complaints
+            .lines()
+            .filter(|line| !line.starts_with("go: downloading"))
+            .collect();
         bail!(
             "`go build` of {} failed ({status}):\n{}\nIf a module could not be fetched, check that the Go module proxy \
              (`go env GOPROXY`) answers.",
@@ -184,16 +203,23 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
     }
     let finished = staging.keep();
     set_mode(&finished, 0o755)?;
-    std::fs::rename(&finished, directory).with_context(|| format!("put {module} in place at {}", directory.display()))?;
+    std::fs::rename(&finished, directory)
+        .with_context(|| format!("put {module} in place at {}", directory.display()))?;
     progress.say(format_args!("built {module}"));
     Ok(())
 }
 
 fn pack(tool: Tool, reference: String, binary: &Path, archive: &Path) -> Result<()> {
     let program = format!("/{}", tool.module());
-    let image = Image::new(reference).file(binary, &program, 0o755).entrypoint([program.as_str()]);
+    let image = Image::new(reference)
+        .file(binary, &program, 0o755)
+        .entrypoint([program.as_str()]);
     // CoreDNS binds port 53.
-    let image = if tool == Tool::CoreDns { image.user("0:0") } else { image };
+    let image = if tool == Tool::CoreDns {
+        image.user("0:0")
+    } else {
+        image
+    };
     image.pack(archive)?;
     Ok(())
 }
@@ -208,10 +234,17 @@ fn source(tool: Tool) -> PathBuf {
 }
 
 async fn go_version() -> Result<String> {
-    let output = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output().await;
+    let output = Command::new("go")
+        .args(["env", "GOVERSION"])
+        .env("GOTOOLCHAIN", "local")
+        .output()
+        .await;
     match output {
         Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-        Ok(output) => bail!("`go env GOVERSION` failed: {}", String::from_utf8_lossy(&output.stderr).trim()),
+        Ok(output) => bail!(
+            "`go env GOVERSION` failed: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        ),
         Err(error) => bail!(
             "the components of a native cluster are built with Go, and `go` cannot be started ({error}): install \
              Go 1.26 or newer (https://go.dev/doc/install) and have it in PATH, or use --provider kind where Docker is"
@@ -225,7 +258,10 @@ fn content_hash(tool: Tool, go: &str) -> Result<String> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&directory)
         .with_context(what)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ["mod", "sum", "go"].iter().any(|known| ending == *known)))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ending| ["mod", "sum", "go"].iter().any(|known| ending == *known))
+        })
         .collect();
     files.sort();
     let mut digest = Sha256::new();
@@ -235,9 +271,13 @@ fn content_hash(tool: Tool, go: &str) -> Result<String> {
         digest.update(std::fs::read(&file).with_context(what)?);
         digest.update([0]);
     }
-    digest.update(format!("{go} {} {} {:?}", tool.linker_flags(), std::env::consts::ARCH, tool.image()));
-    let hash = digest.finalize();
-    Ok(hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect())
+    digest.update(format!(
+        "{go} {} {} {:?}",
+        tool.linker_flags(),
+        std::env::consts::ARCH,
+        tool.image()
+    ));
+    Ok(crate::image::hex(digest.finalize().get(..6).unwrap_or_default()))
 }
 
 #[cfg(test)]
@@ -256,7 +296,11 @@ mod tests {
     fn the_kubernetes_stamp_is_the_version_in_its_module() {
         let module = std::fs::read_to_string(source(Tool::Kubernetes).join("go.mod")).unwrap();
         assert!(module.contains(&format!("k8s.io/kubernetes v{KUBERNETES_VERSION}")));
-        assert!(Tool::Kubernetes.linker_flags().contains("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
+        assert!(
+            Tool::Kubernetes
+                .linker_flags()
+                .contains("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36")
+        );
     }
 
     #[test]

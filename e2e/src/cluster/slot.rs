@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 /// How many native clusters fit side by side: services take 10.96 to 10.159.
 pub const COUNT: u8 = 64;
 
+const _: () = assert!(96 + COUNT - 1 < 244, "services and pods must never meet");
+
 /// A cluster's place, from 0 to [`COUNT`] - 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Slot(pub u8);
@@ -83,9 +85,15 @@ mod tests {
     #[test]
     fn the_first_slot_has_the_well_known_ranges() {
         let slot = Slot(0);
-        assert_eq!((slot.services().as_str(), slot.pods().as_str()), ("10.96.0.0/16", "10.244.0.0/24"));
+        assert_eq!(
+            (slot.services().as_str(), slot.pods().as_str()),
+            ("10.96.0.0/16", "10.244.0.0/24")
+        );
         assert_eq!(slot.dns_service().to_string(), "10.96.0.10");
-        assert_eq!((slot.link_host().to_string(), slot.link_node().to_string()), ("10.250.0.1".into(), "10.250.0.2".into()));
+        assert_eq!(
+            (slot.link_host().to_string(), slot.link_node().to_string()),
+            ("10.250.0.1".into(), "10.250.0.2".into())
+        );
     }
 
     #[test]
@@ -93,19 +101,23 @@ mod tests {
         let mut seen = BTreeSet::new();
         for slot in Slot::all() {
             let ports = slot.port_bases().map(|port| port.to_string());
-            for item in [slot.services(), slot.pods(), slot.node().to_string(), slot.link_node().to_string(), slot.host_interface()]
-                .into_iter()
-                .chain(ports)
+            for item in [
+                slot.services(),
+                slot.pods(),
+                slot.node().to_string(),
+                slot.link_node().to_string(),
+                slot.host_interface(),
+            ]
+            .into_iter()
+            .chain(ports)
             {
                 assert!(seen.insert(item.clone()), "{item} twice");
             }
-            assert!(slot.host_interface().len() < 16, "the kernel's limit for interface names");
+            assert!(
+                slot.host_interface().len() < 16,
+                "the kernel's limit for interface names"
+            );
             assert!(slot.port_bases().all(|port| port < 32_000));
         }
-    }
-
-    #[test]
-    fn services_and_pods_never_meet() {
-        assert!(96 + COUNT - 1 < 244);
     }
 }

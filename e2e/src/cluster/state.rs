@@ -81,8 +81,12 @@ impl State {
         let path = directory.join(FILE);
         match std::fs::read(&path) {
             Ok(bytes) => {
-                let state = serde_json::from_slice(&bytes)
-                    .with_context(|| format!("{} is not a cluster's record; `cluster down` removes it", path.display()))?;
+                let state = serde_json::from_slice(&bytes).with_context(|| {
+                    format!(
+                        "{} is not a cluster's record; `cluster down` removes it",
+                        path.display()
+                    )
+                })?;
                 Ok(Some(state))
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -122,6 +126,11 @@ mod tests {
         state.save(home.path()).unwrap();
         assert_eq!(State::load(home.path()).unwrap(), Some(state));
         std::fs::write(home.path().join(FILE), "{").unwrap();
-        assert!(State::load(home.path()).unwrap_err().to_string().contains("cluster down"));
+        assert!(
+            State::load(home.path())
+                .unwrap_err()
+                .to_string()
+                .contains("cluster down")
+        );
     }
 }

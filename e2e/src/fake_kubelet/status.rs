@@ -35,10 +35,17 @@ pub fn next(pod: &Pod, node: &str) -> Step {
         return Step::Nothing;
     }
     if pod.metadata.deletion_timestamp.is_some() {
-        return if assigned.is_some() { Step::Finish } else { Step::Nothing };
+        return if assigned.is_some() {
+            Step::Finish
+        } else {
+            Step::Nothing
+        };
     }
     if assigned.is_none() {
-        let gated = pod.spec.as_ref().is_some_and(|spec| spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()));
+        let gated = pod
+            .spec
+            .as_ref()
+            .is_some_and(|spec| spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()));
         return if gated { Step::Nothing } else { Step::Bind };
     }
     let status = pod.status.clone().unwrap_or_default();
@@ -47,13 +54,19 @@ pub fn next(pod: &Pod, node: &str) -> Step {
         .iter()
         .filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone())
         .collect();
-    let refused = containers_of(pod).iter().any(|container| pull_error(image(container)).is_some());
+    let refused = containers_of(pod)
+        .iter()
+        .any(|container| pull_error(image(container)).is_some());
     match status.phase.as_deref() {
         Some("Succeeded" | "Failed") => Step::Nothing,
         _ if refused && waiting.is_empty() => Step::RefuseImage,
         _ if waiting.iter().any(|reason| reason == "ErrImagePull") => Step::BackOff,
         _ if refused => Step::Nothing,
-        Some("Running") if containers.iter().all(|container| container.ready) && ready_condition(pod) == gates_pass(pod) => Step::Nothing,
+        Some("Running")
+            if containers.iter().all(|container| container.ready) && ready_condition(pod) == gates_pass(pod) =>
+        {
+            Step::Nothing
+        }
         Some("Running") => Step::MakeReady,
         _ => Step::Start,
     }
@@ -92,14 +105,30 @@ pub fn started(pod: &Pod, host: Ipv4Addr, address: Ipv4Addr, now: &str) -> Value
 /// Ready, as far as its readiness gates allow.
 #[must_use]
 pub fn ready(pod: &Pod, now: &str) -> Value {
-    let mut containers = serde_json::to_value(pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()))
-        .unwrap_or_default();
-    for container in containers.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+    let mut containers = serde_json::to_value(
+        pod.status
+            .as_ref()
+            .and_then(|status| status.container_statuses.as_ref()),
+    )
+    .unwrap_or_default();
+    for container in containers
+        .as_array_mut()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_object_mut)
+    {
         container.insert("ready".into(), true.into());
         container.insert("started".into(), true.into());
     }
-    let conditions =
-        conditions(pod, &[("Initialized", true), ("ContainersReady", true), ("Ready", gates_pass(pod))], now);
+    let conditions = conditions(
+        pod,
+        &[
+            ("Initialized", true),
+            ("ContainersReady", true),
+            ("Ready", gates_pass(pod)),
+        ],
+        now,
+    );
     json!({"containerStatuses": containers, "conditions": conditions})
 }
 
@@ -127,7 +156,10 @@ pub fn backing_off(pod: &Pod) -> Value {
         .iter()
         .map(|container| match pull_error(image(container)) {
             Some((reason, message)) if reason == "ErrImagePull" => {
-                let text = format!("Back-off pulling image \"{}\": ErrImagePull: {message}", image(container));
+                let text = format!(
+                    "Back-off pulling image \"{}\": ErrImagePull: {message}",
+                    image(container)
+                );
                 waiting(container, "ImagePullBackOff", &text)
             }
             Some((reason, message)) => waiting(container, &reason, &message),
@@ -153,7 +185,10 @@ fn pull_error(image: &str) -> Option<(String, String)> {
 }
 
 fn containers_of(pod: &Pod) -> &[Container] {
-    pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default()
+    pod.spec
+        .as_ref()
+        .map(|spec| spec.containers.as_slice())
+        .unwrap_or_default()
 }
 
 fn image(container: &Container) -> &str {
@@ -176,7 +211,10 @@ fn waiting(container: &Container, reason: &str, message: &str) -> Value {
 
 fn condition_is(pod: &Pod, kind: &str) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions.into_iter().flatten().any(|condition| condition.type_ == kind && condition.status == "True")
+    conditions
+        .into_iter()
+        .flatten()
+        .any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 fn ready_condition(pod: &Pod) -> bool {
@@ -185,14 +223,25 @@ fn ready_condition(pod: &Pod) -> bool {
 
 fn gates_pass(pod: &Pod) -> bool {
     let gates = pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_ref());
-    gates.into_iter().flatten().all(|gate| condition_is(pod, &gate.condition_type))
+    gates
+        .into_iter()
+        .flatten()
+        .all(|gate| condition_is(pod, &gate.condition_type))
 }
 
 /// Ours on top of everybody else's (readiness gates, the scheduler), since a merge patch replaces lists.
 fn conditions(pod: &Pod, ours: &[(&str, bool)], now: &str) -> Vec<Value> {
-    let there = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-    let others = there.iter().filter(|condition| ours.iter().all(|(kind, _)| condition.type_ != *kind));
-    let mut all: Vec<Value> = others.filter_map(|condition| serde_json::to_value(condition).ok()).collect();
+    let there = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.clone())
+        .unwrap_or_default();
+    let others = there
+        .iter()
+        .filter(|condition| ours.iter().all(|(kind, _)| condition.type_ != *kind));
+    let mut all: Vec<Value> = others
+        .filter_map(|condition| serde_json::to_value(condition).ok())
+        .collect();
     for (kind, is) in ours {
         all.push(json!({"type": kind, "status": if *is { "True" } else { "False" }, "lastTransitionTime": now}));
     }
@@ -213,9 +262,14 @@ mod tests {
         serde_json::from_value(pod).unwrap()
     }
 
-    fn with(pod: &Pod, status: Value) -> Pod {
+    fn with(pod: &Pod, status: &Value) -> Pod {
         let mut value = serde_json::to_value(pod).unwrap();
-        let merged = value["status"].as_object().cloned().unwrap_or_default().into_iter().chain(status.as_object().cloned().unwrap());
+        let merged = value["status"]
+            .as_object()
+            .cloned()
+            .unwrap_or_default()
+            .into_iter()
+            .chain(status.as_object().cloned().unwrap());
         value["status"] = merged.collect::<serde_json::Map<_, _>>().into();
         serde_json::from_value(value).unwrap()
     }
@@ -229,10 +283,10 @@ mod tests {
         assert_eq!(next(&bound, "n"), Step::Start);
         assert_eq!(next(&bound, "other"), Step::Nothing);
         let address = Ipv4Addr::new(10, 244, 0, 2);
-        let running = with(&bound, started(&bound, Ipv4Addr::new(10, 244, 0, 1), address, NOW));
+        let running = with(&bound, &started(&bound, Ipv4Addr::new(10, 244, 0, 1), address, NOW));
         assert_eq!(running.status.as_ref().unwrap().pod_ip.as_deref(), Some("10.244.0.2"));
         assert_eq!(next(&running, "n"), Step::MakeReady);
-        let done = with(&running, ready(&running, NOW));
+        let done = with(&running, &ready(&running, NOW));
         assert!(ready_condition(&done));
         assert_eq!(next(&done, "n"), Step::Nothing);
     }
@@ -241,25 +295,36 @@ mod tests {
     fn a_missing_image_is_told_as_the_kubelet_tells_it() {
         let new = pod("localhost/does-not-exist:1");
         assert_eq!(next(&new, "n"), Step::RefuseImage);
-        let refused = with(&new, image_refused(&new, Ipv4Addr::LOCALHOST, NOW));
+        let refused = with(&new, &image_refused(&new, Ipv4Addr::LOCALHOST, NOW));
         assert_eq!(next(&refused, "n"), Step::BackOff);
-        let waiting = with(&refused, backing_off(&refused));
+        let waiting = with(&refused, &backing_off(&refused));
         assert_eq!(next(&waiting, "n"), Step::Nothing);
-        let state = waiting.status.unwrap().container_statuses.unwrap()[0].state.clone().unwrap().waiting.unwrap();
+        let state = waiting.status.unwrap().container_statuses.unwrap()[0]
+            .state
+            .clone()
+            .unwrap()
+            .waiting
+            .unwrap();
         assert_eq!(state.reason.as_deref(), Some("ImagePullBackOff"));
-        assert!(state.message.unwrap().starts_with("Back-off pulling image \"localhost/does-not-exist:1\": ErrImagePull"));
+        assert!(
+            state
+                .message
+                .unwrap()
+                .starts_with("Back-off pulling image \"localhost/does-not-exist:1\": ErrImagePull")
+        );
     }
 
     #[test]
     fn readiness_gates_hold_a_pod_back_and_let_it_go() {
         let mut gated = pod("web:1");
-        gated.spec.as_mut().unwrap().readiness_gates = serde_json::from_value(json!([{"conditionType": "lb"}])).unwrap();
+        gated.spec.as_mut().unwrap().readiness_gates =
+            serde_json::from_value(json!([{"conditionType": "lb"}])).unwrap();
         let address = Ipv4Addr::new(10, 244, 0, 2);
-        let running = with(&gated, started(&gated, address, address, NOW));
-        let held = with(&running, ready(&running, NOW));
+        let running = with(&gated, &started(&gated, address, address, NOW));
+        let held = with(&running, &ready(&running, NOW));
         assert!(!ready_condition(&held));
         assert_eq!(next(&held, "n"), Step::Nothing);
-        let passed = with(&held, json!({"conditions": [{"type": "lb", "status": "True"}]}));
+        let passed = with(&held, &json!({"conditions": [{"type": "lb", "status": "True"}]}));
         assert_eq!(next(&passed, "n"), Step::MakeReady);
     }
 

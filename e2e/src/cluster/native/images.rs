@@ -18,7 +18,16 @@ use super::config::CONTAINERD_SOCKET;
 pub(crate) async fn import(node: i32, archive: &Path, snapshotter: &str) -> Result<()> {
     let what = || format!("load {} into the node", archive.display());
     let output = Command::new("nsenter")
-        .args(["--target", &node.to_string(), "--mount", "ctr", "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"])
+        .args([
+            "--target",
+            &node.to_string(),
+            "--mount",
+            "ctr",
+            "--address",
+            CONTAINERD_SOCKET,
+            "--namespace",
+            "k8s.io",
+        ])
         .args(["images", "import", "--snapshotter", snapshotter, "-"])
         .stdin(File::open(archive).with_context(what)?)
         .stdout(Stdio::null())
@@ -36,7 +45,10 @@ pub(crate) async fn import(node: i32, archive: &Path, snapshotter: &str) -> Resu
 /// Waits until containerd in that node listens. Never gives up: the caller has the deadline.
 pub(super) async fn until_listening(node: i32) {
     // Seen through the process's own root, since the node's /run is not the host's.
-    let socket = Path::new("/proc").join(node.to_string()).join("root").join(CONTAINERD_SOCKET.trim_start_matches('/'));
+    let socket = Path::new("/proc")
+        .join(node.to_string())
+        .join("root")
+        .join(CONTAINERD_SOCKET.trim_start_matches('/'));
     while !socket.exists() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

@@ -41,7 +41,10 @@ pub(crate) fn run(dir: &Path) -> Result<()> {
         become_node(dir, node)?;
     }
     // One thread: a child is in the table before its end can be noticed.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(supervise(dir, &plan))
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(supervise(dir, &plan))
 }
 
 async fn supervise(dir: &Path, plan: &Plan) -> Result<()> {
@@ -84,7 +87,10 @@ fn start(dir: &Path, component: &Component, children: &mut BTreeMap<i32, String>
     let logs = dir.join("logs");
     create_dir_all(&logs)?;
     let log = File::create(logs.join(format!("{}.log", component.name)))?;
-    let (program, arguments) = component.command.split_first().context("a component without a program")?;
+    let (program, arguments) = component
+        .command
+        .split_first()
+        .context("a component without a program")?;
     let child = Command::new(program)
         .args(arguments)
         .current_dir(dir)
@@ -115,11 +121,17 @@ fn reap(dir: &Path, children: &mut BTreeMap<i32, String>) -> Result<()> {
 
 fn become_node(dir: &Path, node: &Node) -> Result<()> {
     sethostname(&node.hostname).context("set the node's host name")?;
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SHARED, none).context("share mounts inside the node")?;
+    let unset = None::<&str>;
+    mount(unset, "/", unset, MsFlags::MS_REC | MsFlags::MS_SHARED, unset).context("share mounts inside the node")?;
     for target in PRIVATE.into_iter().filter(|target| !dir.starts_with(target)) {
-        mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
-            .with_context(|| format!("mount the node's own {target}"))?;
+        mount(
+            Some("tmpfs"),
+            target,
+            Some("tmpfs"),
+            MsFlags::MS_NOSUID,
+            Some("mode=755"),
+        )
+        .with_context(|| format!("mount the node's own {target}"))?;
     }
     for directory in ["/run/lock", "/run/netns", "/run/mcp-eks"] {
         create_dir_all(directory).with_context(|| format!("create {directory}"))?;
@@ -143,9 +155,16 @@ fn become_node(dir: &Path, node: &Node) -> Result<()> {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip").args(arguments).output().context("start `ip` (package iproute2)")?;
+    let output = Command::new("ip")
+        .args(arguments)
+        .output()
+        .context("start `ip` (package iproute2)")?;
     if !output.status.success() {
-        bail!("`ip {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        bail!(
+            "`ip {}` failed: {}",
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }
