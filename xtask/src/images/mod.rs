@@ -30,12 +30,12 @@ struct Image {
 const IMAGES: [Image; 2] = [
     Image {
         dockerfile: "Dockerfile.operator",
-        name: "localhost/mcp-operator:dev",
+        name: "localhost/mcp-eks-operator:dev",
         binaries: &["mcp-operator"],
     },
     Image {
         dockerfile: "Dockerfile.servers",
-        name: "localhost/mcp-servers:dev",
+        name: "localhost/mcp-eks-servers:dev",
         binaries: &["mcp-filesystem"],
     },
 ];
