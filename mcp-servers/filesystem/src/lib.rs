@@ -32,7 +32,7 @@ impl Server for Filesystem {
 
     fn tools(sources: &mut Sources) -> Option<Registry> {
         let sandbox = settings::sandbox(sources)?;
-        match Registry::new(tools::all(sandbox)) {
+        match Registry::new(tools::all(&sandbox)) {
             Ok(registry) => Some(registry),
             Err(error) => {
                 sources.problems.add(

@@ -78,6 +78,7 @@ pub(crate) async fn run(
     metrics: &Metrics,
 ) -> Result<Answer, ToolError> {
     let start = Instant::now();
+    let _running = metrics.running();
     let result = guarded(tool, arguments, caller)
         .await
         .and_then(|answer| within_budget(tool, answer));

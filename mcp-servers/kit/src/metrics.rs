@@ -37,6 +37,17 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     calls: Family<CallLabels, Counter>,
     durations: Family<ToolLabels, Histogram>,
+    running: Gauge,
+}
+
+/// Counts a call as running until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Gauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 impl Metrics {
@@ -48,7 +59,9 @@ impl Metrics {
         });
         let up = Gauge::<i64>::default();
         up.set(1);
+        let running = Gauge::default();
         registry.register("mcp_up", "1 while the process runs", up);
+        registry.register("mcp_tool_calls_running", "Tool calls under way", running.clone());
         registry.register("mcp_http_requests", "HTTP requests to /mcp by status", requests.clone());
         registry.register("mcp_tool_calls", "Tool calls by tool and outcome", calls.clone());
         registry.register(
@@ -61,18 +74,24 @@ impl Metrics {
             requests,
             calls,
             durations,
+            running,
         }
+    }
+
+    pub(crate) fn running(&self) -> Running {
+        self.running.inc();
+        Running(self.running.clone())
     }
 
     pub(crate) fn request(&self, status: u16) {
         self.requests.get_or_create(&RequestLabels { status }).inc();
     }
 
-    pub(crate) fn tool_call(&self, tool: &'static str, outcome: &'static str, took: Duration) {
+    pub(crate) fn tool_call(&self, tool: &'static str, outcome: &'static str, duration: Duration) {
         self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
         self.durations
             .get_or_create(&ToolLabels { tool })
-            .observe(took.as_secs_f64());
+            .observe(duration.as_secs_f64());
     }
 
     /// A call of a tool that does not exist: one series for all such names.

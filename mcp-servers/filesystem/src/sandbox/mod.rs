@@ -71,7 +71,7 @@ impl Sandbox {
 
     /// Reads a path a client sent.
     pub(crate) fn path(&self, text: &str) -> Result<VirtualPath, ToolError> {
-        let path = VirtualPath::parse(text, self.names())?;
+        let path = VirtualPath::parse(text, &self.names())?;
         let hidden = path
             .names()
             .iter()

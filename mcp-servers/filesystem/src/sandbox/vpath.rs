@@ -16,7 +16,7 @@ pub(crate) struct VirtualPath {
 
 impl VirtualPath {
     /// Reads a path, or says what one looks like.
-    pub(crate) fn parse<'a>(text: &str, roots: impl Iterator<Item = &'a str> + Clone) -> Result<Self, ToolError> {
+    pub(crate) fn parse<'a>(text: &str, roots: &(impl Iterator<Item = &'a str> + Clone)) -> Result<Self, ToolError> {
         if text.len() > LONGEST {
             let message = format!("the path has {} bytes; expected at most {LONGEST}", text.len());
             return Err(ToolError::new(message));
@@ -93,7 +93,7 @@ mod tests {
     use super::VirtualPath;
 
     fn parse(text: &str) -> Result<String, String> {
-        let path = VirtualPath::parse(text, ["data", "docs"].into_iter());
+        let path = VirtualPath::parse(text, &["data", "docs"].into_iter());
         path.map(|path| path.to_string()).map_err(|error| error.to_string())
     }
 

@@ -1,6 +1,6 @@
 //! `search_files`.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
 use mcp_kit::{Call, Reply, Tool, ToolError};
 use schemars::JsonSchema;
@@ -42,7 +42,7 @@ pub(super) fn search_files(sandbox: &Arc<Sandbox>) -> Tool {
     reading(sandbox, "search_files", "Search files", description, search)
 }
 
-fn search(sandbox: &Sandbox, arguments: Search, call: &Call) -> Result<Reply<Found>, ToolError> {
+fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Found>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let pattern = glob(&arguments.pattern)?.compile_matcher();
     let mut walk = Walk::new(sandbox, call, excludes(arguments.exclude_patterns.as_ref())?);
@@ -64,7 +64,7 @@ fn search(sandbox: &Sandbox, arguments: Search, call: &Call) -> Result<Reply<Fou
         page.items.join("\n")
     };
     if let Some(next) = next_offset {
-        text.push_str(&format!("\n[truncated; go on with offset {next}]"));
+        let _ = write!(text, "\n[truncated; go on with offset {next}]");
     } else if truncated {
         text.push_str("\n[not everything was searched; begin further down]");
     }

@@ -1,6 +1,7 @@
 //! `search_content`: a regular expression over the lines of text files, in bounded time and memory.
 
 use std::{
+    fmt::Write,
     io::{BufRead, BufReader, Read},
     sync::Arc,
 };
@@ -80,7 +81,7 @@ struct Grep<'a> {
     incomplete: bool,
 }
 
-fn search(sandbox: &Sandbox, arguments: Search, call: &Call) -> Result<Reply<Found>, ToolError> {
+fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Found>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let pattern = compile(&arguments.pattern, arguments.ignore_case)?;
     let only = arguments
@@ -116,7 +117,7 @@ fn search(sandbox: &Sandbox, arguments: Search, call: &Call) -> Result<Reply<Fou
         text.push_str("[no matches]");
     }
     if let Some(next) = next_offset {
-        text.push_str(&format!("\n[truncated; go on with offset {next}]"));
+        let _ = write!(text, "\n[truncated; go on with offset {next}]");
     } else if truncated {
         text.push_str("\n[some files were too large or too many to be searched; begin further down]");
     }

@@ -42,7 +42,7 @@ pub(super) fn file_info(sandbox: &Arc<Sandbox>) -> Tool {
     reading(sandbox, "get_file_info", "Get file info", description, info)
 }
 
-fn info(sandbox: &Sandbox, arguments: InfoOf, call: &Call) -> Result<Reply<Info>, ToolError> {
+fn info(sandbox: &Sandbox, arguments: &InfoOf, call: &Call) -> Result<Reply<Info>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let metadata = sandbox.metadata(&path)?;
     let kind = Kind::of(&metadata);

@@ -108,7 +108,7 @@ pub(super) fn allowed_directories(sandbox: &Arc<Sandbox>) -> Tool {
     )
 }
 
-fn list(sandbox: &Sandbox, arguments: List, call: &Call) -> Result<Reply<Listing>, ToolError> {
+fn list(sandbox: &Sandbox, arguments: &List, call: &Call) -> Result<Reply<Listing>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let directory = sandbox.directory(&path)?;
     let (entries, complete) = sandbox.entries(&path, &directory, call)?;
@@ -136,7 +136,7 @@ fn list(sandbox: &Sandbox, arguments: List, call: &Call) -> Result<Reply<Listing
     Ok(Reply::new(listing).text(text))
 }
 
-fn list_sizes(sandbox: &Sandbox, arguments: ListSizes, call: &Call) -> Result<Reply<SizedListing>, ToolError> {
+fn list_sizes(sandbox: &Sandbox, arguments: &ListSizes, call: &Call) -> Result<Reply<SizedListing>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let directory = sandbox.directory(&path)?;
     let (mut entries, complete) = sandbox.entries(&path, &directory, call)?;
@@ -182,7 +182,8 @@ fn list_sizes(sandbox: &Sandbox, arguments: ListSizes, call: &Call) -> Result<Re
     Ok(Reply::new(listing).text(text))
 }
 
-fn allowed(sandbox: &Sandbox, _: Nothing, _: &Call) -> Result<Reply<Allowed>, ToolError> {
+#[expect(clippy::unnecessary_wraps, reason = "the shape of every tool function")]
+fn allowed(sandbox: &Sandbox, _: &Nothing, _: &Call) -> Result<Reply<Allowed>, ToolError> {
     let directories: Vec<String> = sandbox.names().map(|name| format!("/{name}")).collect();
     let text = directories.join("\n");
     Ok(Reply::new(Allowed { directories }).text(text))

@@ -41,7 +41,7 @@ pub(super) fn media_file(sandbox: &Arc<Sandbox>) -> Tool {
     reading(sandbox, "read_media_file", "Read media file", description, read).with_budget(BUDGET)
 }
 
-fn read(sandbox: &Sandbox, arguments: ReadMedia, call: &Call) -> Result<Reply<Media>, ToolError> {
+fn read(sandbox: &Sandbox, arguments: &ReadMedia, call: &Call) -> Result<Reply<Media>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let opened = sandbox.file(&path)?;
     let too_large = |size: u64| {

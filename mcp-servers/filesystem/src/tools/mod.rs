@@ -18,18 +18,18 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{sandbox::Sandbox, text::json_len};
 
 /// All tools of the server.
-pub(crate) fn all(sandbox: Arc<Sandbox>) -> Vec<Tool> {
+pub(crate) fn all(sandbox: &Arc<Sandbox>) -> Vec<Tool> {
     let tools = [
-        read::text_file(&sandbox),
-        read::multiple_files(&sandbox),
-        media::media_file(&sandbox),
-        list::directory(&sandbox),
-        list::directory_with_sizes(&sandbox),
-        list::allowed_directories(&sandbox),
-        tree::directory_tree(&sandbox),
-        find::search_files(&sandbox),
-        grep::search_content(&sandbox),
-        info::file_info(&sandbox),
+        read::text_file(sandbox),
+        read::multiple_files(sandbox),
+        media::media_file(sandbox),
+        list::directory(sandbox),
+        list::directory_with_sizes(sandbox),
+        list::allowed_directories(sandbox),
+        tree::directory_tree(sandbox),
+        find::search_files(sandbox),
+        grep::search_content(sandbox),
+        info::file_info(sandbox),
     ];
     tools.into()
 }
@@ -40,7 +40,7 @@ fn reading<A, O>(
     name: &'static str,
     title: &'static str,
     description: &'static str,
-    work: fn(&Sandbox, A, &Call) -> Result<Reply<O>, ToolError>,
+    work: fn(&Sandbox, &A, &Call) -> Result<Reply<O>, ToolError>,
 ) -> Tool
 where
     A: DeserializeOwned + JsonSchema + Send + 'static,
@@ -49,7 +49,7 @@ where
     let sandbox = Arc::clone(sandbox);
     let handler = move |arguments: A, call: Call| {
         let sandbox = Arc::clone(&sandbox);
-        call.blocking(move |call| work(&sandbox, arguments, call))
+        call.blocking(move |call| work(&sandbox, &arguments, call))
     };
     Tool::new(name, title, description, Hints::READ, handler)
 }

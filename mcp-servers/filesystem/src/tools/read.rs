@@ -6,7 +6,7 @@ use mcp_kit::{Call, Reply, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{reading, weight};
+use super::reading;
 use crate::{
     sandbox::Sandbox,
     text::{self, Piece, json_len},
@@ -16,6 +16,12 @@ use crate::{
 const FILES: usize = 50;
 /// Kept free for the fields around a text.
 const FRAME: usize = 512;
+/// The same around one of several texts.
+const OBJECT: usize = 64;
+/// The longest path that is repeated whole in an answer about several files, as JSON.
+const LONGEST_PATH: usize = 400;
+/// With less room than this no further file is read.
+const LEAST: usize = 256;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -81,9 +87,9 @@ pub(super) fn multiple_files(sandbox: &Arc<Sandbox>) -> Tool {
     )
 }
 
-fn read_text(sandbox: &Sandbox, arguments: ReadText, call: &Call) -> Result<Reply<TextFile>, ToolError> {
-    let ReadText {
-        path,
+fn read_text(sandbox: &Sandbox, arguments: &ReadText, call: &Call) -> Result<Reply<TextFile>, ToolError> {
+    let &ReadText {
+        ref path,
         head,
         tail,
         offset,
@@ -98,7 +104,7 @@ fn read_text(sandbox: &Sandbox, arguments: ReadText, call: &Call) -> Result<Repl
     if offset == Some(0) {
         return Err(ToolError::new("offset counts lines from 1; found 0"));
     }
-    let path = sandbox.path(&path)?;
+    let path = sandbox.path(path)?;
     let opened = sandbox.file(&path)?;
     let size = opened.metadata.len();
     let shown = path.to_string();
@@ -133,31 +139,33 @@ fn note(truncated: bool, next: Option<u64>, size: u64) -> Option<String> {
     })
 }
 
-fn read_many(sandbox: &Sandbox, arguments: ReadMany, call: &Call) -> Result<Reply<ManyFiles>, ToolError> {
+fn read_many(sandbox: &Sandbox, arguments: &ReadMany, call: &Call) -> Result<Reply<ManyFiles>, ToolError> {
     let count = arguments.paths.len();
     if count == 0 || count > FILES {
         return Err(ToolError::new(format!("expected 1 to {FILES} paths, found {count}")));
     }
-    let mut left = call.budget().saturating_sub(FRAME);
+    // Every path is repeated in the answer and may come with an error; what is left after that is for contents.
+    let shown: Vec<String> = arguments.paths.iter().map(|path| shorten(path, LONGEST_PATH)).collect();
+    let reserved: usize = shown
+        .iter()
+        .map(|path| json_len(path) + error_room(path) + OBJECT)
+        .sum();
+    let mut left = call.budget().saturating_sub(FRAME + reserved);
     let mut files = Vec::with_capacity(count);
-    for text in arguments.paths {
+    for (text, path) in arguments.paths.iter().zip(shown) {
         call.check()?;
-        // Paths are repeated in the answer, so they cost their length too.
-        let frame = weight(&text, 128);
-        let room = left.saturating_sub(frame);
-        let read = if room == 0 {
+        let read = if left < LEAST {
             Err(ToolError::new("the answer is full; read this file in another call"))
         } else {
-            one(sandbox, &text, room, call)
+            one(sandbox, text, left, call)
         };
         let (content, error, truncated) = match read {
             Ok(piece) => (Some(piece.text), None, piece.truncated),
-            Err(error) => (None, Some(shorten(&error.to_string())), false),
+            Err(error) => (None, Some(shorten(&error.to_string(), error_room(&path))), false),
         };
-        let spent = content.as_deref().or(error.as_deref()).map_or(0, json_len);
-        left = left.saturating_sub(spent + frame);
+        left = left.saturating_sub(content.as_deref().map_or(0, json_len));
         files.push(OneOfMany {
-            path: shorten(&text),
+            path,
             content,
             error,
             truncated,
@@ -172,12 +180,24 @@ fn one(sandbox: &Sandbox, text: &str, budget: usize, call: &Call) -> Result<Piec
     text::lines(&path, opened.file, 1, None, budget, call)
 }
 
-/// Keeps what a client sent from filling the answer to it.
-fn shorten(text: &str) -> String {
-    const LONGEST: usize = 400;
-    if text.chars().count() <= LONGEST {
+/// What an error about this path may take: errors repeat the path.
+fn error_room(path: &str) -> usize {
+    json_len(path) + 160
+}
+
+/// Keeps what a client sent from filling the answer to it: at most this many bytes as JSON.
+fn shorten(text: &str, longest: usize) -> String {
+    if json_len(text) <= longest {
         return text.to_owned();
     }
-    let beginning: String = text.chars().take(LONGEST).collect();
-    format!("{beginning}…")
+    let mut left = longest.saturating_sub("…".len());
+    let fits = text.chars().take_while(|letter| {
+        let cost = json_len(letter.encode_utf8(&mut [0; 4]));
+        let fits = cost <= left;
+        left = left.saturating_sub(cost);
+        fits
+    });
+    let mut beginning: String = fits.collect();
+    beginning.push('…');
+    beginning
 }

@@ -59,7 +59,7 @@ struct Growth<'a> {
     truncated: bool,
 }
 
-fn tree(sandbox: &Sandbox, arguments: TreeOf, call: &Call) -> Result<Reply<Tree>, ToolError> {
+fn tree(sandbox: &Sandbox, arguments: &TreeOf, call: &Call) -> Result<Reply<Tree>, ToolError> {
     let depth = arguments.depth.unwrap_or(DEPTH);
     if !(1..=DEEPEST).contains(&depth) {
         return Err(ToolError::new(format!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody};
 use http::StatusCode;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::model::RequestId;
@@ -16,6 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads the whole body, up to `limit` bytes.
 pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        let message = format!("the request body is larger than {limit} bytes");
+        Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+    };
+    // A client that says so beforehand need not send it first.
+    if body.size_hint().lower() > limit as u64 {
+        return Err(too_large());
+    }
     let reading = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
     let slow = |_| {
         let message = format!("the request body did not arrive within {} s", PATIENCE.as_secs());
@@ -23,10 +31,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     };
     match reading.map_err(slow)? {
         Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            let message = format!("the request body is larger than {limit} bytes");
-            Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, message))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(error) => Err(Refusal::new(
             StatusCode::BAD_REQUEST,
             format!("the request body broke off: {error}"),

@@ -39,16 +39,14 @@ impl Sources {
 
     /// The value of a setting that has one.
     pub fn one(&mut self, name: &str) -> Option<Given> {
+        // The key is taken even when it does not count, so that it is not called unknown.
+        let from_file = self.document.take(&key(name));
         self.line(name).pop().or_else(|| {
-            let (at, value) = self.document.take(&key(name))?;
+            let (at, value) = from_file?;
             let text = scalar(&value);
             if text.is_none() {
-                self.problems.add(
-                    &at,
-                    "one value",
-                    "a list or mapping",
-                    "write a single value after the colon",
-                );
+                let mend = "write a single value after the colon";
+                self.problems.add(&at, "one value", "a list or mapping", mend);
             }
             text.map(|text| Given { text, at })
         })
@@ -56,9 +54,10 @@ impl Sources {
 
     /// The values of a repeated setting, split at commas wherever they come from.
     pub fn many(&mut self, name: &str) -> Vec<Given> {
+        let from_file = self.document.take(&key(name));
         let mut values = self.line(name);
         if values.is_empty()
-            && let Some((at, value)) = self.document.take(&key(name))
+            && let Some((at, value)) = from_file
         {
             let entries = if let Value::Sequence(entries) = value {
                 entries
@@ -88,6 +87,7 @@ impl Sources {
     }
 
     /// The values given on the command line, or else in the environment (there split at commas).
+    #[must_use]
     pub fn line(&self, name: &str) -> Vec<Given> {
         let source = self.matches.value_source(name);
         let values = self

@@ -76,6 +76,9 @@ fn slim(schema: &mut Map<String, Value>, keep: Keep) {
             schema.insert("type".into(), only);
         }
     }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        values.retain(|value| !value.is_null());
+    }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for property in properties.values_mut() {
             slim_value(property, keep);
@@ -89,7 +92,9 @@ fn slim(schema: &mut Map<String, Value>, keep: Keep) {
     for list in ["anyOf", "oneOf", "allOf"] {
         if let Some(Value::Array(choices)) = schema.get_mut(list) {
             choices.retain(|choice| choice.get("type").is_none_or(|kind| kind != "null"));
-            choices.iter_mut().for_each(|choice| slim_value(choice, keep));
+            for choice in choices.iter_mut() {
+                slim_value(choice, keep);
+            }
             if let [Value::Object(only)] = choices.as_slice() {
                 let only = only.clone();
                 schema.remove(list);
@@ -111,7 +116,7 @@ fn expected(schema: &Map<String, Value>) -> String {
         names.is_some_and(|names| names.iter().any(|entry| entry == name))
     };
     let properties = schema.get("properties").and_then(Value::as_object);
-    let told: Vec<String> = properties
+    let mut told: Vec<String> = properties
         .into_iter()
         .flatten()
         .map(|(name, property)| {
@@ -122,6 +127,8 @@ fn expected(schema: &Map<String, Value>) -> String {
             )
         })
         .collect();
+    // Maps of JSON have no order one could rely on.
+    told.sort();
     if told.is_empty() {
         "no arguments".to_owned()
     } else {
@@ -178,7 +185,7 @@ mod tests {
         assert_eq!(
             error,
             "invalid arguments for look: at `count`: invalid type: string \"many\", expected u32; expected an object with \
-             path (string, required), count (integer, optional), order (string, optional)"
+             count (integer, optional), order (string, optional), path (string, required)"
         );
         assert!(parse(&json!({})).unwrap_err().contains("missing field `path`"));
         assert!(

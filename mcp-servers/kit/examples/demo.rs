@@ -1,0 +1,81 @@
+//! The smallest server on the kit, and what the kit's own tests run: tools that misbehave.
+//!
+//! `cargo run -p mcp-kit --example demo` serves it on 127.0.0.1:8080.
+
+use std::{process::ExitCode, time::Duration};
+
+use mcp_kit::{Call, Hints, Identity, Registry, Reply, Server, Tool, ToolError, settings::Sources};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+struct Demo;
+
+/// Arguments of all its tools.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Number {
+    /// Milliseconds to wait, or bytes to answer.
+    number: u32,
+}
+
+/// Result of all its tools.
+#[derive(Serialize, JsonSchema)]
+struct Said {
+    said: String,
+}
+
+impl Server for Demo {
+    const IDENTITY: Identity = Identity {
+        name: "mcp-demo",
+        title: "Demo",
+        version: env!("CARGO_PKG_VERSION"),
+        instructions: "Tools that wait, answer too much, or fail.",
+        about: "A demonstration of the kit",
+        examples: "",
+    };
+
+    fn flags() -> Vec<clap::Arg> {
+        Vec::new()
+    }
+
+    fn tools(_: &mut Sources) -> Option<Registry> {
+        let patient = tool("wait", "Answers after so many milliseconds", wait).with_timeout(Duration::from_mins(5));
+        let hasty = tool("hurry", "Like wait, but gives up after 50 ms", wait).with_timeout(Duration::from_millis(50));
+        let tools = [
+            patient,
+            hasty,
+            tool("flood", "Answers with so many bytes", flood),
+            tool("fall", "Panics", fall),
+        ];
+        Registry::new(tools).ok()
+    }
+}
+
+fn tool<F, Fut>(name: &'static str, description: &'static str, handler: F) -> Tool
+where
+    F: Fn(Number, Call) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Reply<Said>, ToolError>> + Send + 'static,
+{
+    Tool::new(name, name, description, Hints::READ, handler)
+}
+
+async fn wait(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
+    tokio::time::sleep(Duration::from_millis(arguments.number.into())).await;
+    Ok(Reply::new(Said { said: "done".into() }))
+}
+
+async fn flood(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
+    let length = usize::try_from(arguments.number).unwrap_or_default();
+    Ok(Reply::new(Said {
+        said: "x".repeat(length),
+    }))
+}
+
+#[expect(clippy::panic, reason = "this is what the tool is for")]
+async fn fall(_: Number, call: Call) -> Result<Reply<Said>, ToolError> {
+    call.blocking(|_| panic!("on purpose")).await
+}
+
+fn main() -> ExitCode {
+    mcp_kit::main::<Demo>()
+}
