@@ -27,28 +27,15 @@ async fn readyz(State((servers, context)): State<(Store<McpServer>, Arc<Context>
     let stores = &context.stores;
     let listed = [
         ("mcpservers", servers.wait_until_ready().now_or_never().is_some()),
-        (
-            "serviceaccounts",
-            stores.service_accounts.wait_until_ready().now_or_never().is_some(),
-        ),
+        ("serviceaccounts", stores.service_accounts.wait_until_ready().now_or_never().is_some()),
         ("services", stores.services.wait_until_ready().now_or_never().is_some()),
-        (
-            "deployments",
-            stores.deployments.wait_until_ready().now_or_never().is_some(),
-        ),
+        ("deployments", stores.deployments.wait_until_ready().now_or_never().is_some()),
         ("pods", stores.pods.wait_until_ready().now_or_never().is_some()),
     ];
-    let missing: Vec<_> = listed
-        .iter()
-        .filter(|(_, ready)| !ready)
-        .map(|(kind, _)| *kind)
-        .collect();
+    let missing: Vec<_> = listed.iter().filter(|(_, ready)| !ready).map(|(kind, _)| *kind).collect();
     if missing.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {
-        (
-            StatusCode::SERVICE_UNAVAILABLE,
-            format!("not listed yet: {}\n", missing.join(", ")),
-        )
+        (StatusCode::SERVICE_UNAVAILABLE, format!("not listed yet: {}\n", missing.join(", ")))
     }
 }

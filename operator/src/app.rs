@@ -27,10 +27,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let context = Arc::new(Context {
         client,
         stores,
-        defaults: Defaults {
-            servers_image: settings.servers_image,
-            cluster_domain: settings.cluster_domain,
-        },
+        defaults: Defaults { servers_image: settings.servers_image, cluster_domain: settings.cluster_domain },
         recent: Recent::default(),
         backoff: Backoff::default(),
     });

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::{
     context::CALL_DEADLINE,
     desired::{Child, ChildKind},
-    diff::{Plan, Step, compare::settle, is_controlled_by},
+    diff::{Claim, Plan, Step, claim, compare::settle},
     error::Error,
     vocabulary::FIELD_MANAGER,
 };
@@ -25,6 +25,8 @@ pub struct Applied {
     pub written: Vec<(ChildKind, Value)>,
     /// Objects that have a child's name and another owner.
     pub conflicts: Vec<String>,
+    /// Objects that have a child's name and are on their way out.
+    pub leftovers: Vec<String>,
     /// What ended the run early.
     pub failure: Option<Error>,
 }
@@ -33,17 +35,15 @@ pub struct Applied {
 ///
 /// Nothing is written while a name is taken: half a server helps nobody.
 pub async fn apply(client: &Client, plan: Plan, owner: &str) -> Applied {
-    let mut applied = Applied {
-        conflicts: plan.conflicts,
-        ..Applied::default()
-    };
+    let mut applied = Applied { conflicts: plan.conflicts, leftovers: plan.leftovers, ..Applied::default() };
     for step in plan.steps {
-        if !applied.conflicts.is_empty() {
+        if !applied.conflicts.is_empty() || !applied.leftovers.is_empty() {
             break;
         }
         match write(client, &step, owner).await {
-            Ok(Some(object)) => applied.written.push((step.child.kind, object)),
-            Ok(None) => applied.conflicts.push(step.child.id()),
+            Ok(Written::Object(object)) => applied.written.push((step.child.kind, object)),
+            Ok(Written::Taken(Claim::Foreign)) => applied.conflicts.push(step.child.id()),
+            Ok(Written::Taken(_)) => applied.leftovers.push(step.child.id()),
             Err(error) => {
                 applied.failure = Some(error);
                 break;
@@ -53,16 +53,25 @@ pub async fn apply(client: &Client, plan: Plan, owner: &str) -> Applied {
     applied
 }
 
-/// Writes one child. Returns the object as it now is, or nothing when its name is taken.
-async fn write(client: &Client, step: &Step, owner: &str) -> Result<Option<Value>, Error> {
+/// What became of one write.
+enum Written {
+    /// The object as it now is.
+    Object(Value),
+    /// Nothing was written: the name is taken.
+    Taken(Claim),
+}
+
+/// Writes one child.
+async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Error> {
     let child = &step.child;
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &child.namespace, &child.kind.resource());
     let mut uid = step.uid.clone();
     if uid.is_none()
         && let Some(found) = call("get", child, api.get_opt(&child.name)).await?
     {
-        if !is_controlled_by(&to_value(&found)?, owner) {
-            return Ok(None);
+        match claim(&to_value(&found)?, owner, &child.name) {
+            Claim::Ours => {}
+            taken => return Ok(Written::Taken(taken)),
         }
         uid = found.metadata.uid;
     }
@@ -75,15 +84,12 @@ async fn write(client: &Client, step: &Step, owner: &str) -> Result<Option<Value
     let answer = to_value(&answer)?;
     let settled = settle(child.kind, &child.object, &answer);
     if settled == answer {
-        return Ok(Some(answer));
+        return Ok(Written::Object(answer));
     }
     let body: DynamicObject = serde_json::from_value(settled).map_err(|error| Error::Internal(error.to_string()))?;
-    let params = PostParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PostParams::default()
-    };
+    let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let replaced = call("replace", child, api.replace(&child.name, &params, &body)).await?;
-    to_value(&replaced).map(Some)
+    to_value(&replaced).map(Written::Object)
 }
 
 /// One call under its deadline.
@@ -94,16 +100,8 @@ async fn call<T>(
 ) -> Result<T, Error> {
     match tokio::time::timeout(CALL_DEADLINE, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Error::Api {
-            action,
-            object: child.id(),
-            source: Box::new(source),
-        }),
-        Err(_) => Err(Error::Deadline {
-            action,
-            object: child.id(),
-            limit: CALL_DEADLINE,
-        }),
+        Ok(Err(source)) => Err(Error::Api { action, object: child.id(), source: Box::new(source) }),
+        Err(_) => Err(Error::Deadline { action, object: child.id(), limit: CALL_DEADLINE }),
     }
 }
 

@@ -6,8 +6,5 @@ use mcp_operator::{app, settings::Settings, telemetry};
 fn main() -> anyhow::Result<()> {
     let settings = Settings::parse();
     telemetry::start(&settings)?;
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?
-        .block_on(app::run(settings))
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(app::run(settings))
 }

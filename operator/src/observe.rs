@@ -44,18 +44,13 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
             ChildKind::Service => find(&stores.services, server),
             ChildKind::Deployment => find(&stores.deployments, server),
         };
-        let newest = context
-            .recent
-            .newest(&key(kind.name(), server), shown, &mut observed.again);
+        let newest = context.recent.newest(&key(kind.name(), server), shown, &mut observed.again);
         observed.live.extend(newest.map(|object| (kind, object)));
     }
     let shown = serde_json::to_value(server).ok();
-    let newest = context
-        .recent
-        .newest(&key("McpServer", server), shown, &mut observed.again);
-    observed.status = newest
-        .and_then(|mut object| serde_json::from_value(object.get_mut("status")?.take()).ok())
-        .unwrap_or_default();
+    let newest = context.recent.newest(&key("McpServer", server), shown, &mut observed.again);
+    observed.status =
+        newest.and_then(|mut object| serde_json::from_value(object.get_mut("status")?.take()).ok()).unwrap_or_default();
     observed.pods = stores.pods.state_filter(|pod| belongs_to(pod, server));
     observed.pods.sort_by_key(|pod| pod.name_any());
     observed
@@ -64,11 +59,8 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
 /// Key of an object of a server in [`Recent`].
 #[must_use]
 pub fn key(kind: &str, server: &McpServer) -> String {
-    format!(
-        "{kind}/{}/{}",
-        server.namespace().unwrap_or_default(),
-        server.name_any()
-    )
+    // The uid keeps a server made anew from seeing what the old one wrote.
+    format!("{kind}/{}", server.uid().unwrap_or_default())
 }
 
 fn find<K>(store: &Store<K>, server: &McpServer) -> Option<Value>
@@ -128,23 +120,11 @@ mod tests {
         let recent = Recent::default();
         let mut again = None;
         recent.remember("a".to_owned(), object("10"));
-        assert_eq!(
-            recent.newest("a", None, &mut again),
-            Some(object("10")),
-            "the store has not seen it"
-        );
-        assert_eq!(
-            recent.newest("a", Some(object("9")), &mut again),
-            Some(object("10")),
-            "the store is behind"
-        );
+        assert_eq!(recent.newest("a", None, &mut again), Some(object("10")), "the store has not seen it");
+        assert_eq!(recent.newest("a", Some(object("9")), &mut again), Some(object("10")), "the store is behind");
         assert!(again.take().is_some(), "an answer that stands in is looked at again");
         assert_eq!(recent.newest("a", Some(object("10")), &mut again), Some(object("10")));
-        assert_eq!(
-            recent.newest("a", None, &mut again),
-            None,
-            "once seen, the store alone counts"
-        );
+        assert_eq!(recent.newest("a", None, &mut again), None, "once seen, the store alone counts");
         assert_eq!(again, None);
     }
 }

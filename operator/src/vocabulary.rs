@@ -33,13 +33,7 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every type, in the order in which status lists them.
-    pub const ALL: [Self; 5] = [
-        Self::Ready,
-        Self::Accepted,
-        Self::Available,
-        Self::Reconciling,
-        Self::Stalled,
-    ];
+    pub const ALL: [Self; 5] = [Self::Ready, Self::Accepted, Self::Available, Self::Reconciling, Self::Stalled];
 
     /// The type as it stands in status.
     #[must_use]
@@ -82,6 +76,8 @@ reasons! {
     InvalidSpec,
     /// A child's name is taken by an object that is not ours.
     NameConflict,
+    /// Children of the same name are still going away.
+    WaitingForDeletion,
     /// Children are being created or changed.
     Progressing,
     /// Pods are starting.
@@ -118,10 +114,7 @@ mod tests {
     fn every_condition_type_and_reason_is_unique_and_documented() {
         let types: BTreeSet<_> = ConditionType::ALL.iter().map(|kind| kind.as_str()).collect();
         let reasons: BTreeSet<_> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
-        assert_eq!(
-            (types.len(), reasons.len()),
-            (ConditionType::ALL.len(), Reason::ALL.len())
-        );
+        assert_eq!((types.len(), reasons.len()), (ConditionType::ALL.len(), Reason::ALL.len()));
         for word in types.iter().chain(&reasons) {
             assert!(
                 REFERENCE.contains(&format!("| `{word}` |")),
@@ -132,10 +125,7 @@ mod tests {
 
     #[test]
     fn the_reference_documents_nothing_that_does_not_exist() {
-        for row in REFERENCE
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
-        {
+        for row in REFERENCE.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()) {
             let known = ConditionType::ALL.iter().any(|kind| kind.as_str() == row)
                 || Reason::ALL.iter().any(|reason| reason.as_str() == row);
             assert!(known, "{row} is documented, but no condition type or reason");

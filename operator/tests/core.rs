@@ -1,6 +1,12 @@
 //! Laws of the pure core: what is rendered, that a second look finds nothing to do, and what is refused.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    reason = "a test"
+)]
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -13,10 +19,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 fn defaults() -> Defaults {
-    Defaults {
-        servers_image: "localhost/servers:test".to_owned(),
-        cluster_domain: "cluster.local".to_owned(),
-    }
+    Defaults { servers_image: "localhost/servers:test".to_owned(), cluster_domain: "cluster.local".to_owned() }
 }
 
 /// A server with the given spec, as the API server would hand it out.
@@ -52,9 +55,8 @@ fn run(plan: &diff::Plan, live: &Live) -> Live {
     let mut after = live.clone();
     for step in &plan.steps {
         let child = &step.child;
-        let mut next = live
-            .get(&child.kind)
-            .map_or_else(|| child.object.clone(), |old| settle(child.kind, &child.object, old));
+        let mut next =
+            live.get(&child.kind).map_or_else(|| child.object.clone(), |old| settle(child.kind, &child.object, old));
         next["metadata"]["annotations"] = child.object["metadata"]["annotations"].clone();
         after.insert(child.kind, next);
     }
@@ -101,10 +103,28 @@ fn what_belongs_to_somebody_else_is_never_written() {
     let foreign = json!({"metadata": {"name": "files", "uid": "x"}});
     let mut other_owner = children[1].object.clone();
     other_owner["metadata"]["ownerReferences"][0]["uid"] = json!("uid-of-another");
+    other_owner["metadata"]["ownerReferences"][0]["name"] = json!("another");
     let live = Live::from([(ChildKind::ServiceAccount, foreign), (ChildKind::Service, other_owner)]);
     let plan = diff::plan(&children, &live, "uid-1");
     assert_eq!(plan.conflicts, ["ServiceAccount files", "Service files"]);
     assert!(plan.steps.iter().all(|step| step.child.kind == ChildKind::Deployment));
+}
+
+#[test]
+fn what_a_deleted_server_of_the_same_name_left_behind_is_waited_for() {
+    let spec = json!({"server": {"image": {"ref": "a"}}});
+    let children = desired::build(&desired::validate(&server(spec), &defaults()).unwrap());
+    let old = |index: usize| {
+        let mut object = children[index].object.clone();
+        object["metadata"]["ownerReferences"][0]["uid"] = json!("uid-of-the-old-one");
+        object
+    };
+    let mut terminating = children[2].object.clone();
+    terminating["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let live = Live::from([(ChildKind::ServiceAccount, old(0)), (ChildKind::Deployment, terminating)]);
+    let plan = diff::plan(&children, &live, "uid-1");
+    assert_eq!(plan.leftovers, ["ServiceAccount files", "Deployment files"]);
+    assert!(plan.conflicts.is_empty());
 }
 
 #[test]
@@ -142,10 +162,7 @@ fn every_mistake_is_reported_at_once_and_says_how_to_mend_it() {
     assert!(found.iter().all(|problem| problem.message.len() > 20), "{found:?}");
     let both = json!({"server": {"image": {"ref": ":::"}, "filesystem": {"roots": []}}});
     assert_eq!(fields(&problems(both)), ["spec.server"]);
-    assert_eq!(
-        fields(&problems(json!({"server": {"image": {"ref": ":::"}}}))),
-        ["spec.server.image.ref"]
-    );
+    assert_eq!(fields(&problems(json!({"server": {"image": {"ref": ":::"}}}))), ["spec.server.image.ref"]);
 }
 
 /// Specs of every shape that validation takes.
@@ -176,17 +193,11 @@ fn any_spec() -> impl Strategy<Value = Value> {
 fn vandalise(deployment: &mut Value, how: u8) {
     let spec = &mut deployment["spec"]["template"]["spec"];
     match how % 6 {
-        0 => spec["containers"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({"name": "spy", "image": "x"})),
+        0 => spec["containers"].as_array_mut().unwrap().push(json!({"name": "spy", "image": "x"})),
         1 => spec["containers"][0]["env"] = json!([{"name": "Z", "value": "z"}]),
         2 => spec["hostNetwork"] = json!(true),
         3 => spec["containers"][0]["securityContext"] = json!({"privileged": true}),
-        4 => spec["volumes"]
-            .as_array_mut()
-            .unwrap()
-            .push(json!({"name": "host", "hostPath": {"path": "/"}})),
+        4 => spec["volumes"].as_array_mut().unwrap().push(json!({"name": "host", "hostPath": {"path": "/"}})),
         _ => deployment["spec"]["replicas"] = json!(99),
     }
 }

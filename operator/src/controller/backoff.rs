@@ -44,9 +44,7 @@ fn wait(uid: &str, failures: u32, class: Class) -> Duration {
         Class::Denied | Class::Refused => SLOW,
         Class::Conflict | Class::Throttled | Class::Transient | Class::Bug => FIRST,
     };
-    let doubled = first
-        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
-        .min(LAST);
+    let doubled = first.saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1))).min(LAST);
     let mut hasher = DefaultHasher::new();
     (uid, failures).hash(&mut hasher);
     // Between 80 and 100 per cent.
@@ -71,9 +69,8 @@ mod tests {
     #[test]
     fn objects_do_not_wait_in_step() {
         let backoff = Backoff::default();
-        let waits: std::collections::BTreeSet<_> = (0..20)
-            .map(|uid| backoff.failed(&uid.to_string(), Class::Transient))
-            .collect();
+        let waits: std::collections::BTreeSet<_> =
+            (0..20).map(|uid| backoff.failed(&uid.to_string(), Class::Transient)).collect();
         assert!(waits.len() > 5);
     }
 }

@@ -34,11 +34,7 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
             return Err(Error::Panic(message));
         }
         Err(_) => {
-            return Err(Error::Deadline {
-                action: "reconcile",
-                object,
-                limit: DEADLINE,
-            });
+            return Err(Error::Deadline { action: "reconcile", object, limit: DEADLINE });
         }
     };
     context.backoff.succeeded(&uid);
@@ -47,6 +43,5 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -35,32 +35,15 @@ pub async fn run(
     concurrency: u16,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let Watches {
-        servers,
-        server_store,
-        service_accounts,
-        services,
-        deployments,
-        pods,
-    } = watches;
+    let Watches { servers, server_store, service_accounts, services, deployments, pods } = watches;
     let controller = Controller::for_stream(servers, server_store)
-        .with_config(
-            controller::Config::default()
-                .debounce(DEBOUNCE)
-                .concurrency(concurrency),
-        )
+        .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(concurrency))
         .owns_stream(service_accounts)
         .owns_stream(services)
         .owns_stream(deployments)
         .watches_stream(pods, |pod| {
-            let name = pod
-                .metadata
-                .labels
-                .as_ref()
-                .and_then(|labels| labels.get(SERVER_LABEL))
-                .cloned();
-            name.zip(pod.metadata.namespace)
-                .map(|(name, namespace)| ObjectRef::new(&name).within(&namespace))
+            let name = pod.metadata.labels.as_ref().and_then(|labels| labels.get(SERVER_LABEL)).cloned();
+            name.zip(pod.metadata.namespace).map(|(name, namespace)| ObjectRef::new(&name).within(&namespace))
         })
         .graceful_shutdown_on(stop);
     controller

@@ -26,15 +26,7 @@ pub async fn status(client: &Client, server: &McpServer, status: &McpServerStatu
     let action = "publish the status of";
     match tokio::time::timeout(CALL_DEADLINE, api.patch_status(&name, &params, &Patch::Apply(&body))).await {
         Ok(Ok(answer)) => serde_json::to_value(answer).map_err(|error| Error::Internal(error.to_string())),
-        Ok(Err(source)) => Err(Error::Api {
-            action,
-            object,
-            source: Box::new(source),
-        }),
-        Err(_) => Err(Error::Deadline {
-            action,
-            object,
-            limit: CALL_DEADLINE,
-        }),
+        Ok(Err(source)) => Err(Error::Api { action, object, source: Box::new(source) }),
+        Err(_) => Err(Error::Deadline { action, object, limit: CALL_DEADLINE }),
     }
 }

@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 use mcp_crds::McpServer;
+use serde_json::Value;
 
 use super::publish;
 use crate::{
     apply::{Applied, apply},
     context::Context,
     desired::{self, ChildKind, hosts},
-    diff::{self, is_controlled_by},
+    diff::{self, Claim, claim},
     error::Error,
     observe::{key, observe},
     status::{self, Facts, Verdict},
@@ -25,11 +26,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let (address, applied, problems) = match desired::validate(server, &context.defaults) {
         Ok(valid) => {
             let plan = diff::plan(&desired::build(&valid), &observed.live, &owner);
-            (
-                Some(hosts::internal_url(&valid)),
-                apply(&context.client, plan, &owner).await,
-                None,
-            )
+            (Some(hosts::internal_url(&valid)), apply(&context.client, plan, &owner).await, None)
         }
         Err(problems) => (None, Applied::default(), Some(problems)),
     };
@@ -38,10 +35,8 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
         observed.live.insert(*kind, object.clone());
     }
 
-    let deployment = observed
-        .live
-        .get(&ChildKind::Deployment)
-        .filter(|object| is_controlled_by(object, &owner));
+    let ours = |object: &&Value| claim(object, &owner, &server.name_any()) == Claim::Ours;
+    let deployment = observed.live.get(&ChildKind::Deployment).filter(ours);
     let facts = Facts {
         verdict: verdict(problems, &applied),
         deployment: deployment.and_then(|object| serde_json::from_value(object.clone()).ok()),
@@ -66,11 +61,11 @@ fn verdict(problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdic
     if !applied.conflicts.is_empty() {
         return Verdict::Conflict(applied.conflicts.clone());
     }
+    if !applied.leftovers.is_empty() {
+        return Verdict::Waiting(applied.leftovers.clone());
+    }
     match &applied.failure {
-        Some(error) => Verdict::Failed {
-            reason: error.reason(),
-            message: error.to_string(),
-        },
+        Some(error) => Verdict::Failed { reason: error.reason(), message: error.to_string() },
         None => Verdict::Applied,
     }
 }

@@ -58,9 +58,7 @@ pub fn open(client: &Client) -> (Watches, Stores) {
         .combine(predicates::finalizers)
         .combine(predicates::labels)
         .combine(predicates::annotations);
-    let servers = servers
-        .applied_objects()
-        .predicate_filter(of_interest, PredicateConfig::default());
+    let servers = servers.applied_objects().predicate_filter(of_interest, PredicateConfig::default());
     let watches = Watches {
         servers: counted("McpServer", servers),
         server_store,
@@ -101,7 +99,5 @@ fn counted<K: Send + 'static>(
     kind: &'static str,
     objects: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
 ) -> Changes<K> {
-    objects
-        .filter_map(move |result| future::ready(without_errors(kind, result)))
-        .boxed()
+    objects.filter_map(move |result| future::ready(without_errors(kind, result))).boxed()
 }

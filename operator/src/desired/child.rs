@@ -73,12 +73,7 @@ impl Child {
                 map.insert(APPLIED_HASH.to_owned(), Value::String(hash));
             }
         }
-        Self {
-            kind,
-            namespace: server.namespace.clone(),
-            name: server.name.clone(),
-            object,
-        }
+        Self { kind, namespace: server.namespace.clone(), name: server.name.clone(), object }
     }
 
     /// Kind and name, for messages.
@@ -92,8 +87,5 @@ impl Child {
 fn hash_of(object: &Value) -> String {
     let digest = Sha256::digest(object.to_string());
     let (first, _) = digest.split_at(8);
-    format!(
-        "{:016x}",
-        first.iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte))
-    )
+    format!("{:016x}", first.iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte)))
 }

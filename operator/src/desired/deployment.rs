@@ -28,10 +28,7 @@ pub(super) fn build(server: &Valid) -> Deployment {
                 }),
             }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta {
-                    labels: Some(labels::labels(server)),
-                    ..ObjectMeta::default()
-                }),
+                metadata: Some(ObjectMeta { labels: Some(labels::labels(server)), ..ObjectMeta::default() }),
                 spec: Some(pod::build(server)),
             },
             ..DeploymentSpec::default()

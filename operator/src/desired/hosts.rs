@@ -5,28 +5,14 @@ use super::Valid;
 /// URL of the MCP endpoint inside the cluster.
 #[must_use]
 pub fn internal_url(server: &Valid) -> String {
-    let Valid {
-        name,
-        namespace,
-        cluster_domain,
-        ..
-    } = server;
-    format!(
-        "http://{name}.{namespace}.svc.{cluster_domain}:{}{}",
-        server.runs.port(),
-        server.runs.path()
-    )
+    let Valid { name, namespace, cluster_domain, .. } = server;
+    format!("http://{name}.{namespace}.svc.{cluster_domain}:{}{}", server.runs.port(), server.runs.path())
 }
 
 /// Every Host that a client inside the cluster may send, shortest first.
 #[must_use]
 pub fn internal(server: &Valid) -> Vec<String> {
-    let Valid {
-        name,
-        namespace,
-        cluster_domain,
-        ..
-    } = server;
+    let Valid { name, namespace, cluster_domain, .. } = server;
     vec![
         name.clone(),
         format!("{name}.{namespace}"),

@@ -50,10 +50,7 @@ pub(super) fn build(server: &Valid) -> PodSpec {
             run_as_group: Some(UID),
             fs_group: Some(UID),
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
-            seccomp_profile: Some(SeccompProfile {
-                type_: "RuntimeDefault".to_owned(),
-                localhost_profile: None,
-            }),
+            seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
             ..PodSecurityContext::default()
         }),
         containers: vec![container(server)],
@@ -73,19 +70,14 @@ fn container(server: &Valid) -> Container {
         volume_mounts: Some(mounts(server)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
-            capabilities: Some(Capabilities {
-                add: None,
-                drop: Some(vec!["ALL".to_owned()]),
-            }),
+            capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
             privileged: Some(false),
             read_only_root_filesystem: Some(true),
             ..SecurityContext::default()
         }),
         lifecycle: Some(Lifecycle {
             pre_stop: Some(LifecycleHandler {
-                sleep: Some(SleepAction {
-                    seconds: PRE_STOP_SECONDS,
-                }),
+                sleep: Some(SleepAction { seconds: PRE_STOP_SECONDS }),
                 ..LifecycleHandler::default()
             }),
             ..Lifecycle::default()
@@ -94,9 +86,7 @@ fn container(server: &Valid) -> Container {
     };
     match &server.runs {
         Runs::Filesystem { roots, .. } => bundled(&mut container, "mcp-filesystem", server, roots),
-        Runs::Image {
-            command, args, port, ..
-        } => {
+        Runs::Image { command, args, port, .. } => {
             container.command = (!command.is_empty()).then(|| command.clone());
             container.args = (!args.is_empty()).then(|| args.clone());
             container.ports = Some(vec![tcp(MCP_PORT_NAME, *port)]);
@@ -115,17 +105,10 @@ fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Roo
         format!("--allowed-hosts={}", hosts::internal(server).join(",")),
         format!("--drain-seconds={DRAIN_SECONDS}"),
     ];
-    args.extend(
-        roots
-            .iter()
-            .map(|root| format!("--root={}={}", root.name, mount_path(root))),
-    );
+    args.extend(roots.iter().map(|root| format!("--root={}={}", root.name, mount_path(root))));
     container.command = Some(vec![binary.to_owned()]);
     container.args = Some(args);
-    container.ports = Some(vec![
-        tcp(MCP_PORT_NAME, server.runs.port()),
-        tcp(HEALTH_PORT_NAME, HEALTH_PORT),
-    ]);
+    container.ports = Some(vec![tcp(MCP_PORT_NAME, server.runs.port()), tcp(HEALTH_PORT_NAME, HEALTH_PORT)]);
     container.startup_probe = Some(probe(http("/readyz"), 1, STARTUP_SECONDS));
     container.readiness_probe = Some(probe(http("/readyz"), 5, 2));
     container.liveness_probe = Some(probe(http("/livez"), 10, 3));
@@ -135,10 +118,7 @@ fn volumes(server: &Valid) -> Vec<Volume> {
     let mut volumes = server.volumes.clone();
     volumes.push(Volume {
         name: format!("{OWN_PREFIX}tmp"),
-        empty_dir: Some(EmptyDirVolumeSource {
-            medium: None,
-            size_limit: Some(Quantity("64Mi".to_owned())),
-        }),
+        empty_dir: Some(EmptyDirVolumeSource { medium: None, size_limit: Some(Quantity("64Mi".to_owned())) }),
         ..Volume::default()
     });
     volumes
@@ -191,10 +171,7 @@ fn http(path: &str) -> Probe {
 
 fn tcp_open() -> Probe {
     Probe {
-        tcp_socket: Some(TCPSocketAction {
-            port: IntOrString::String(MCP_PORT_NAME.to_owned()),
-            host: None,
-        }),
+        tcp_socket: Some(TCPSocketAction { port: IntOrString::String(MCP_PORT_NAME.to_owned()), host: None }),
         ..Probe::default()
     }
 }

@@ -42,11 +42,9 @@ const EXACT: [&str; 5] = ["securityContext", "capabilities", "limits", "requests
 pub fn settle(kind: ChildKind, desired: &Value, live: &Value) -> Value {
     let mut settled = merge("", desired, live, false);
     for pointer in strict_parts(kind) {
-        if let (Some(part), Some(wanted), Some(found)) = (
-            settled.pointer_mut(pointer),
-            desired.pointer(pointer),
-            live.pointer(pointer),
-        ) {
+        if let (Some(part), Some(wanted), Some(found)) =
+            (settled.pointer_mut(pointer), desired.pointer(pointer), live.pointer(pointer))
+        {
             *part = merge("", wanted, found, true);
         }
     }
@@ -79,9 +77,7 @@ fn merge_maps(key: &str, wanted: &Map<String, Value>, found: &Map<String, Value>
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     for (name, value) in wanted {
-        let next = found
-            .get(name)
-            .map_or_else(|| value.clone(), |live| merge(name, value, live, strict));
+        let next = found.get(name).map_or_else(|| value.clone(), |live| merge(name, value, live, strict));
         merged.insert(name.clone(), next);
     }
     Value::Object(merged)
@@ -103,11 +99,7 @@ fn is_forbidden(parent: &str, name: &str, value: &Value) -> bool {
 fn merge_lists(key: &str, wanted: &[Value], found: &[Value], strict: bool) -> Value {
     let Some(identity) = identity_of(key) else {
         if wanted.len() == found.len() {
-            return wanted
-                .iter()
-                .zip(found)
-                .map(|(wanted, found)| merge("", wanted, found, strict))
-                .collect();
+            return wanted.iter().zip(found).map(|(wanted, found)| merge("", wanted, found, strict)).collect();
         }
         return Value::Array(wanted.to_vec());
     };
@@ -120,12 +112,7 @@ fn merge_lists(key: &str, wanted: &[Value], found: &[Value], strict: bool) -> Va
             None => merged.push(live.clone()),
         }
     }
-    merged.extend(
-        wanted
-            .iter()
-            .filter(|entry| !found.iter().any(|live| same(entry, live)))
-            .cloned(),
-    );
+    merged.extend(wanted.iter().filter(|entry| !found.iter().any(|live| same(entry, live))).cloned());
     Value::Array(merged)
 }
 
@@ -190,11 +177,7 @@ mod tests {
     #[test]
     fn a_variable_added_where_none_was_asked_for_goes() {
         let desired = json!({"containers": [{"name": "server"}]});
-        assert_settles(
-            desired.clone(),
-            json!({"containers": [{"name": "server", "env": [{"name": "B"}]}]}),
-            desired,
-        );
+        assert_settles(desired.clone(), json!({"containers": [{"name": "server", "env": [{"name": "B"}]}]}), desired);
     }
 
     #[test]

@@ -25,6 +25,36 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// Objects that have a child's name and another owner: never written.
     pub conflicts: Vec<String>,
+    /// Objects on their way out, or of a deleted server of the same name: waited for.
+    pub leftovers: Vec<String>,
+}
+
+/// Whose an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Ours.
+    Ours,
+    /// Ours or of a deleted server of the same name, and on its way out.
+    Leftover,
+    /// Somebody else's.
+    Foreign,
+}
+
+/// Whose an object is, as seen by the server with this uid and name.
+#[must_use]
+pub fn claim(object: &Value, owner: &str, server: &str) -> Claim {
+    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    let mut owners = owners.into_iter().flatten();
+    let controller = owners.find(|reference| reference.get("controller") == Some(&Value::Bool(true)));
+    let member = |name: &str| controller.and_then(|reference| reference.get(name)?.as_str()).unwrap_or_default();
+    let terminating = object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+    let kind = (member("apiVersion").split('/').next(), member("kind"), member("name"));
+    match (member("uid") == owner, terminating) {
+        (true, false) => Claim::Ours,
+        (true, true) => Claim::Leftover,
+        _ if kind == (Some(mcp_crds::GROUP), "McpServer", server) => Claim::Leftover,
+        _ => Claim::Foreign,
+    }
 }
 
 /// One write.
@@ -42,23 +72,16 @@ pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
     let mut plan = Plan::default();
     for child in desired {
         match live.get(&child.kind) {
-            None => plan.steps.push(Step {
-                child: child.clone(),
-                uid: None,
-            }),
-            Some(object) if !is_controlled_by(object, owner) => plan.conflicts.push(child.id()),
-            Some(object) if is_terminating(object) => {}
-            Some(object) if differs(child, object) => {
-                let uid = object
-                    .pointer("/metadata/uid")
-                    .and_then(Value::as_str)
-                    .map(str::to_owned);
-                plan.steps.push(Step {
-                    child: child.clone(),
-                    uid,
-                });
-            }
-            Some(_) => {}
+            None => plan.steps.push(Step { child: child.clone(), uid: None }),
+            Some(object) => match claim(object, owner, &child.name) {
+                Claim::Foreign => plan.conflicts.push(child.id()),
+                Claim::Leftover => plan.leftovers.push(child.id()),
+                Claim::Ours if differs(child, object) => {
+                    let uid = object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+                    plan.steps.push(Step { child: child.clone(), uid });
+                }
+                Claim::Ours => {}
+            },
         }
     }
     plan
@@ -69,20 +92,4 @@ pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
 pub fn differs(child: &Child, live: &Value) -> bool {
     let hash = |object: &Value| object.get("metadata")?.get("annotations")?.get(APPLIED_HASH).cloned();
     hash(live) != hash(&child.object) || compare::settle(child.kind, &child.object, live) != *live
-}
-
-/// Whether the controlling owner of an object has this uid.
-#[must_use]
-pub fn is_controlled_by(object: &Value, owner: &str) -> bool {
-    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    owners.into_iter().flatten().any(|reference| {
-        reference.get("controller") == Some(&Value::Bool(true)) && reference.get("uid").is_some_and(|uid| uid == owner)
-    })
-}
-
-/// An object on its way out is written when it is gone: its deletion is an event.
-fn is_terminating(object: &Value) -> bool {
-    object
-        .pointer("/metadata/deletionTimestamp")
-        .is_some_and(|time| !time.is_null())
 }

@@ -21,21 +21,14 @@ impl<'a> Conditions<'a> {
     /// Starts from the last conditions.
     #[must_use]
     pub fn new(last: &'a [Condition], generation: Option<i64>, now: Timestamp) -> Self {
-        Self {
-            last,
-            generation,
-            now,
-            set: Vec::new(),
-        }
+        Self { last, generation, now, set: Vec::new() }
     }
 
     /// Sets a condition; types that are never set in a pass disappear.
     pub fn set(&mut self, kind: ConditionType, status: bool, reason: Reason, message: &str) {
         let status = if status { "True" } else { "False" };
-        let unchanged = self
-            .last
-            .iter()
-            .find(|condition| condition.type_ == kind.as_str() && condition.status == status);
+        let unchanged =
+            self.last.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == status);
         self.set.push(Condition {
             type_: kind.as_str().to_owned(),
             status: status.to_owned(),

@@ -29,6 +29,8 @@ pub enum Verdict {
     Invalid(Vec<Problem>),
     /// Names of children are taken; nothing was written.
     Conflict(Vec<String>),
+    /// Children of a deleted server of the same name are still going away; nothing was written.
+    Waiting(Vec<String>),
     /// A write failed.
     Failed {
         /// What status says of it.
@@ -74,6 +76,9 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         conditions.set(ConditionType::Stalled, true, reason, &message);
     } else if let Verdict::Failed { reason, message } = &facts.verdict {
         conditions.set(ConditionType::Reconciling, true, *reason, message);
+    } else if let Verdict::Waiting(leftovers) = &facts.verdict {
+        let message = format!("waiting until the old {} is gone, then it is made anew", leftovers.join(", "));
+        conditions.set(ConditionType::Reconciling, true, Reason::WaitingForDeletion, &message);
     } else if !rollout.complete {
         let (reason, message) = match &trouble {
             Some(trouble) => (trouble.reason, trouble.message.clone()),
@@ -88,21 +93,15 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
         selector: Some(selector_text(&server.name_any())),
-        address: facts
-            .address
-            .clone()
-            .map(|url| Address { internal: Some(url) })
-            .or_else(|| last.address.clone()),
+        address: facts.address.clone().map(|url| Address { internal: Some(url) }).or_else(|| last.address.clone()),
     }
 }
 
 fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
     match verdict {
         Verdict::Invalid(problems) => {
-            let lines: Vec<_> = problems
-                .iter()
-                .map(|problem| format!("{}: {}", problem.field, problem.message))
-                .collect();
+            let lines: Vec<_> =
+                problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
             Some((Reason::InvalidSpec, lines.join("; ")))
         }
         Verdict::Conflict(names) => Some((
@@ -112,7 +111,7 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
                 names.join(", ")
             ),
         )),
-        Verdict::Failed { .. } | Verdict::Applied => None,
+        Verdict::Waiting(_) | Verdict::Failed { .. } | Verdict::Applied => None,
     }
 }
 
@@ -132,26 +131,14 @@ fn readiness(
 
 fn availability(server: &McpServer, rollout: &Rollout, trouble: Option<&Trouble>) -> Judgement {
     if server.spec.replicas == 0 && rollout.exists {
-        return (
-            false,
-            Reason::ScaledToZero,
-            "spec.replicas is 0: no pod runs, by request".to_owned(),
-        );
+        return (false, Reason::ScaledToZero, "spec.replicas is 0: no pod runs, by request".to_owned());
     }
     if rollout.available {
-        return (
-            true,
-            Reason::Serving,
-            format!("{} of {} pods are ready", rollout.ready, rollout.desired),
-        );
+        return (true, Reason::Serving, format!("{} of {} pods are ready", rollout.ready, rollout.desired));
     }
     match trouble {
         Some(trouble) => (false, trouble.reason, trouble.message.clone()),
-        None => (
-            false,
-            Reason::WaitingForPods,
-            format!("{} of {} pods are ready", rollout.ready, rollout.desired),
-        ),
+        None => (false, Reason::WaitingForPods, format!("{} of {} pods are ready", rollout.ready, rollout.desired)),
     }
 }
 
@@ -168,18 +155,14 @@ struct Rollout {
 
 impl Rollout {
     fn of(deployment: Option<&Deployment>, desired: i32) -> Self {
-        let status = deployment
-            .and_then(|deployment| deployment.status.clone())
-            .unwrap_or_default();
+        let status = deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
         let seen = status.observed_generation >= deployment.and_then(|deployment| deployment.metadata.generation);
         let replicas = status.replicas.unwrap_or(0);
         let updated = status.updated_replicas.unwrap_or(0);
         let ready = status.ready_replicas.unwrap_or(0);
         let available = status.available_replicas.unwrap_or(0);
         let condition = status.conditions.unwrap_or_default();
-        let condition = condition
-            .iter()
-            .any(|condition| condition.type_ == "Available" && condition.status == "True");
+        let condition = condition.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
         Self {
             exists: deployment.is_some(),
             desired,

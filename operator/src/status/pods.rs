@@ -50,12 +50,8 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
         return None;
     }
     let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
-    let reason = waiting
-        .and_then(|waiting| waiting.reason.as_deref())
-        .unwrap_or_default();
-    let said = waiting
-        .and_then(|waiting| waiting.message.as_deref())
-        .unwrap_or_default();
+    let reason = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
+    let said = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
     match reason {
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" | "ErrImageNeverPull" | "RegistryUnavailable" => {
             Some(Trouble {
@@ -67,16 +63,12 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
                 ),
             })
         }
-        "CreateContainerConfigError" | "CreateContainerError" => Some(Trouble {
-            reason: Reason::PodConfigMissing,
-            message: format!("pod {pod} cannot start: {said}"),
-        }),
+        "CreateContainerConfigError" | "CreateContainerError" => {
+            Some(Trouble { reason: Reason::PodConfigMissing, message: format!("pod {pod} cannot start: {said}") })
+        }
         _ => ended(container).map(|how| Trouble {
             reason: Reason::PodsCrashLooping,
-            message: format!(
-                "pod {pod}: container {} {how} (kubectl logs --previous {pod})",
-                container.name
-            ),
+            message: format!("pod {pod}: container {} {how} (kubectl logs --previous {pod})", container.name),
         }),
     }
 }
@@ -97,21 +89,13 @@ fn ended(container: &ContainerStatus) -> Option<String> {
 /// The innermost cause of a pull error: what comes before it names connections and attempts, which change.
 fn cause(said: &str) -> &str {
     let last = said.rsplit(": ").next().unwrap_or_default().trim();
-    if last.is_empty() || last.starts_with("Back-off") {
-        "the registry does not have it or refuses it"
-    } else {
-        last
-    }
+    if last.is_empty() || last.starts_with("Back-off") { "the registry does not have it or refuses it" } else { last }
 }
 
 fn of_deployment(deployment: &Deployment) -> Option<Trouble> {
     let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
-    let refused = conditions
-        .iter()
-        .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    let refused =
+        conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
     let why = refused.message.as_deref().unwrap_or("the cluster refuses to make pods");
-    Some(Trouble {
-        reason: Reason::PodsRefused,
-        message: format!("no pod can be made: {why}"),
-    })
+    Some(Trouble { reason: Reason::PodsRefused, message: format!("no pod can be made: {why}") })
 }

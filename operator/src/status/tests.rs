@@ -48,11 +48,7 @@ fn waiting(reason: &str, message: &str) -> Arc<Pod> {
 
 /// Conditions as `Type=Status/Reason`.
 fn summary(status: &McpServerStatus) -> Vec<String> {
-    status
-        .conditions
-        .iter()
-        .map(|c| format!("{}={}/{}", c.type_, c.status, c.reason))
-        .collect()
+    status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason)).collect()
 }
 
 fn compute_with(
@@ -61,22 +57,14 @@ fn compute_with(
     deployment: Option<Deployment>,
     pods: &[Arc<Pod>],
 ) -> McpServerStatus {
-    let facts = Facts {
-        verdict,
-        deployment,
-        pods,
-        address: Some("http://files/mcp".to_owned()),
-    };
+    let facts = Facts { verdict, deployment, pods, address: Some("http://files/mcp".to_owned()) };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
 fn a_server_whose_pods_are_ready_serves() {
     let status = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 2)), &[]);
-    assert_eq!(
-        summary(&status),
-        ["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving"]
-    );
+    assert_eq!(summary(&status), ["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving"]);
     assert_eq!(status.observed_generation, Some(3));
     assert_eq!(status.selector.as_deref(), Some("mcp-eks.dev/server=files"));
 }
@@ -95,28 +83,16 @@ fn before_there_are_pods_it_is_working_on_it() {
 
 #[test]
 fn an_invalid_edit_stalls_while_the_old_pods_serve_on() {
-    let problem = Problem {
-        field: "spec.server".to_owned(),
-        message: "set exactly one".to_owned(),
-    };
+    let problem = Problem { field: "spec.server".to_owned(), message: "set exactly one".to_owned() };
     let status = compute_with(&server(2), Verdict::Invalid(vec![problem]), Some(deployment(2, 2)), &[]);
-    let expected = [
-        "Ready=True/Serving",
-        "Accepted=False/InvalidSpec",
-        "Available=True/Serving",
-        "Stalled=True/InvalidSpec",
-    ];
+    let expected =
+        ["Ready=True/Serving", "Accepted=False/InvalidSpec", "Available=True/Serving", "Stalled=True/InvalidSpec"];
     assert_eq!(summary(&status), expected);
 }
 
 #[test]
 fn a_taken_name_stalls_and_says_which() {
-    let status = compute_with(
-        &server(2),
-        Verdict::Conflict(vec!["Service files".to_owned()]),
-        None,
-        &[],
-    );
+    let status = compute_with(&server(2), Verdict::Conflict(vec!["Service files".to_owned()]), None, &[]);
     assert_eq!(summary(&status)[0], "Ready=False/NameConflict");
     assert!(status.conditions[0].message.contains("Service files"));
 }
@@ -124,14 +100,7 @@ fn a_taken_name_stalls_and_says_which() {
 #[test]
 fn no_pods_by_request_is_neither_ready_nor_failed() {
     let status = compute_with(&server(0), Verdict::Applied, Some(deployment(0, 0)), &[]);
-    assert_eq!(
-        summary(&status),
-        [
-            "Ready=False/ScaledToZero",
-            "Accepted=True/Valid",
-            "Available=False/ScaledToZero"
-        ]
-    );
+    assert_eq!(summary(&status), ["Ready=False/ScaledToZero", "Accepted=True/Valid", "Available=False/ScaledToZero"]);
 }
 
 #[test]
@@ -139,17 +108,10 @@ fn both_faces_of_a_failing_pull_read_the_same() {
     let error = r#"rpc error: code = NotFound desc = failed to pull and unpack image "ghcr.io/acme/x:1": not found"#;
     let status = |pod| compute_with(&server(1), Verdict::Applied, Some(deployment(1, 0)), &[pod]);
     let first = status(waiting("ErrImagePull", error));
-    let second = status(waiting(
-        "ImagePullBackOff",
-        &format!("Back-off pulling image \"x\": ErrImagePull: {error}"),
-    ));
+    let second = status(waiting("ImagePullBackOff", &format!("Back-off pulling image \"x\": ErrImagePull: {error}")));
     assert_eq!(first, second);
     assert_eq!(summary(&first)[0], "Ready=False/ImagePullFailed");
-    assert!(
-        first.conditions[0]
-            .message
-            .contains("ghcr.io/acme/x:1 cannot be pulled: not found")
-    );
+    assert!(first.conditions[0].message.contains("ghcr.io/acme/x:1 cannot be pulled: not found"));
 }
 
 #[test]
@@ -165,52 +127,26 @@ fn a_crash_loop_names_exit_code_and_last_words_in_every_phase() {
     let back_off = phase(json!({"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s"}}));
     assert_eq!(back_off, phase(json!({"running": {}})));
     assert_eq!(back_off, phase(ended.clone()));
-    assert!(
-        back_off.conditions[0]
-            .message
-            .contains("ends with exit code 2 (Error): no such root")
-    );
+    assert!(back_off.conditions[0].message.contains("ends with exit code 2 (Error): no such root"));
 }
 
 #[test]
 fn transition_times_move_only_with_the_status() {
-    let facts = |ready| Facts {
-        verdict: Verdict::Applied,
-        deployment: Some(deployment(2, ready)),
-        pods: &[],
-        address: None,
-    };
+    let facts =
+        |ready| Facts { verdict: Verdict::Applied, deployment: Some(deployment(2, ready)), pods: &[], address: None };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     let first = compute(&server(2), &McpServerStatus::default(), &facts(2), at(1));
-    assert_eq!(
-        compute(&server(2), &first, &facts(2), at(2)),
-        first,
-        "the second look changes nothing"
-    );
+    assert_eq!(compute(&server(2), &first, &facts(2), at(2)), first, "the second look changes nothing");
     let later = compute(&server(2), &first, &facts(1), at(3));
-    let times: Vec<_> = later
-        .conditions
-        .iter()
-        .map(|c| (c.type_.as_str(), c.last_transition_time.0.as_second()))
-        .collect();
-    assert_eq!(
-        times,
-        [("Ready", 3), ("Accepted", 1), ("Available", 3), ("Reconciling", 3)]
-    );
+    let times: Vec<_> =
+        later.conditions.iter().map(|c| (c.type_.as_str(), c.last_transition_time.0.as_second())).collect();
+    assert_eq!(times, [("Ready", 3), ("Accepted", 1), ("Available", 3), ("Reconciling", 3)]);
 }
 
 #[test]
 fn whatever_an_error_says_the_status_stays_small_and_printable() {
     let message = "\u{1b}[31m".to_owned() + &"x".repeat(100_000);
-    let status = compute_with(
-        &server(2),
-        Verdict::Failed {
-            reason: Reason::ApplyRefused,
-            message,
-        },
-        None,
-        &[],
-    );
+    let status = compute_with(&server(2), Verdict::Failed { reason: Reason::ApplyRefused, message }, None, &[]);
     let text = serde_json::to_string(&status).unwrap();
     assert!(text.len() < 4096 && !text.contains("\\u001b"), "{} bytes", text.len());
     assert_eq!(summary(&status)[3], "Reconciling=True/ApplyRefused");

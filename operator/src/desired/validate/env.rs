@@ -10,34 +10,22 @@ pub(super) fn variables(env: &[pod::EnvVar], problems: &mut Problems) -> Vec<cor
     env.iter()
         .map(|variable| {
             if variable.value.is_some() && variable.value_from.is_some() {
-                problems.add(
-                    format!("spec.env[{}]", variable.name),
-                    "has a value and valueFrom: keep one of them",
-                );
+                problems.add(format!("spec.env[{}]", variable.name), "has a value and valueFrom: keep one of them");
             }
             core::EnvVar {
                 name: variable.name.clone(),
                 value: variable.value.clone(),
-                value_from: variable
-                    .value_from
-                    .as_ref()
-                    .map(|from| source(&variable.name, from, problems)),
+                value_from: variable.value_from.as_ref().map(|from| source(&variable.name, from, problems)),
             }
         })
         .collect()
 }
 
 fn source(name: &str, from: &pod::EnvVarSource, problems: &mut Problems) -> core::EnvVarSource {
-    let set = [
-        from.secret_key_ref.is_some(),
-        from.config_map_key_ref.is_some(),
-        from.field_ref.is_some(),
-    ];
+    let set = [from.secret_key_ref.is_some(), from.config_map_key_ref.is_some(), from.field_ref.is_some()];
     if set.iter().filter(|set| **set).count() != 1 {
-        problems.add(
-            format!("spec.env[{name}].valueFrom"),
-            "set exactly one of secretKeyRef, configMapKeyRef, fieldRef",
-        );
+        problems
+            .add(format!("spec.env[{name}].valueFrom"), "set exactly one of secretKeyRef, configMapKeyRef, fieldRef");
     }
     core::EnvVarSource {
         secret_key_ref: from.secret_key_ref.clone().map(|key| core::SecretKeySelector {
@@ -64,21 +52,18 @@ pub(super) fn sources(sources: &[pod::EnvFromSource], problems: &mut Problems) -
         .enumerate()
         .map(|(index, source)| {
             if source.config_map_ref.is_some() == source.secret_ref.is_some() {
-                problems.add(
-                    format!("spec.envFrom[{index}]"),
-                    "set exactly one of configMapRef, secretRef",
-                );
+                problems.add(format!("spec.envFrom[{index}]"), "set exactly one of configMapRef, secretRef");
             }
             core::EnvFromSource {
                 prefix: source.prefix.clone(),
-                config_map_ref: source.config_map_ref.clone().map(|object| core::ConfigMapEnvSource {
-                    name: object.name,
-                    optional: object.optional,
-                }),
-                secret_ref: source.secret_ref.clone().map(|object| core::SecretEnvSource {
-                    name: object.name,
-                    optional: object.optional,
-                }),
+                config_map_ref: source
+                    .config_map_ref
+                    .clone()
+                    .map(|object| core::ConfigMapEnvSource { name: object.name, optional: object.optional }),
+                secret_ref: source
+                    .secret_ref
+                    .clone()
+                    .map(|object| core::SecretEnvSource { name: object.name, optional: object.optional }),
             }
         })
         .collect()

@@ -13,7 +13,7 @@ pub(super) fn is_reference(text: &str) -> bool {
         None => (name, None),
     };
     let (domain, path) = match name.split_once('/') {
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), rest),
+        Some((first, rest)) if is_registry(first) => (Some(first), rest),
         _ => (None, name),
     };
     text.len() <= 512
@@ -23,10 +23,13 @@ pub(super) fn is_reference(text: &str) -> bool {
         && digest.is_none_or(is_digest)
 }
 
+/// Whether the part before the first slash names a registry, as Docker decides it.
+fn is_registry(first: &str) -> bool {
+    first.contains(['.', ':']) || first == "localhost" || first.contains(|c: char| c.is_ascii_uppercase())
+}
+
 fn is_domain(domain: &str) -> bool {
-    let (host, port) = domain
-        .split_once(':')
-        .map_or((domain, None), |(host, port)| (host, Some(port)));
+    let (host, port) = domain.split_once(':').map_or((domain, None), |(host, port)| (host, Some(port)));
     let label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
@@ -47,9 +50,7 @@ fn is_component(component: &str) -> bool {
 fn is_tag(tag: &str) -> bool {
     tag.len() <= 128
         && tag.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
-        && tag
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && tag.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-'))
 }
 
 fn is_digest(digest: &str) -> bool {
@@ -91,7 +92,7 @@ mod tests {
             "a//b",
             "/a",
             "a/",
-            "A/b",
+            "ghcr.io/A/b",
             "ghcr.io/a@sha256:12",
             "a@md5:1",
             "-a",

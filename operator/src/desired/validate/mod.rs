@@ -66,10 +66,7 @@ pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem {
-            field: field.into(),
-            message: message.into(),
-        });
+        self.0.push(Problem { field: field.into(), message: message.into() });
     }
 
     /// Adds a problem for every key that stands more than once.
@@ -77,10 +74,7 @@ impl Problems {
         let mut seen = std::collections::BTreeSet::new();
         for key in keys {
             if !seen.insert(key) {
-                self.add(
-                    format!("{field}[{key}]"),
-                    "stands more than once: keep one entry of that key",
-                );
+                self.add(format!("{field}[{key}]"), "stands more than once: keep one entry of that key");
             }
         }
     }
@@ -95,10 +89,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
         problems.add("metadata.name", format!("{name:?} cannot name a Service: use at most 63 lower-case letters, digits and '-', beginning with a letter"));
     }
     if spec.replicas < 0 {
-        problems.add(
-            "spec.replicas",
-            format!("{} is less than no pods: use 0 or more", spec.replicas),
-        );
+        problems.add("spec.replicas", format!("{} is less than no pods: use 0 or more", spec.replicas));
     }
     let volumes = volumes::volumes(&spec.volumes, &mut problems);
     let mounts = volumes::mounts(&spec.volume_mounts, &spec.volumes, &mut problems);

@@ -25,10 +25,7 @@ pub(super) fn resources(
         for (name, amount) in amounts {
             if amount.millis().is_none() {
                 let field = format!("spec.resources.{list}[{name}]");
-                problems.add(
-                    field,
-                    format!("{:?} is not a quantity: write for example 500m or 256Mi", amount.0),
-                );
+                problems.add(field, format!("{:?} is not a quantity: write for example 500m or 256Mi", amount.0));
             }
         }
     }
@@ -37,10 +34,8 @@ pub(super) fn resources(
             && request.millis() > limit.millis()
         {
             let field = format!("spec.resources.requests[{name}]");
-            problems.add(
-                field,
-                format!("{request} is more than the limit {limit}: raise the limit or lower the request"),
-            );
+            problems
+                .add(field, format!("{request} is more than the limit {limit}: raise the limit or lower the request"));
         }
     }
     ResourceRequirements {
@@ -59,12 +54,7 @@ fn bundled() -> ResourceRequirements {
     let named = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
     ResourceRequirements {
         requests: Some(BUNDLED.iter().map(|(name, request, _)| named(name, request)).collect()),
-        limits: Some(
-            BUNDLED
-                .iter()
-                .filter_map(|(name, _, limit)| Some(named(name, (*limit)?)))
-                .collect(),
-        ),
+        limits: Some(BUNDLED.iter().filter_map(|(name, _, limit)| Some(named(name, (*limit)?))).collect()),
         ..ResourceRequirements::default()
     }
 }

@@ -81,49 +81,30 @@ impl Runs {
 pub(super) fn runs(spec: &McpServerSpec, defaults: &Defaults, problems: &mut Problems) -> Option<Runs> {
     match (&spec.server.filesystem, &spec.server.image) {
         (Some(filesystem), None) => {
-            problems.duplicates(
-                "spec.server.filesystem.roots",
-                filesystem.roots.iter().map(|root| root.name.as_str()),
-            );
+            problems.duplicates("spec.server.filesystem.roots", filesystem.roots.iter().map(|root| root.name.as_str()));
             if filesystem.roots.is_empty() {
-                problems.add(
-                    "spec.server.filesystem.roots",
-                    "is empty: name at least one directory that clients may see",
-                );
+                problems
+                    .add("spec.server.filesystem.roots", "is empty: name at least one directory that clients may see");
             }
             for root in &filesystem.roots {
                 if !spec.volumes.iter().any(|volume| volume.name == root.volume) {
                     let field = format!("spec.server.filesystem.roots[{}].volume", root.name);
                     problems.add(
                         field,
-                        format!(
-                            "no volume {:?} in spec.volumes: add it there, or name one that is",
-                            root.volume
-                        ),
+                        format!("no volume {:?} in spec.volumes: add it there, or name one that is", root.volume),
                     );
                 }
             }
             let roots = filesystem.roots.iter();
-            let roots = roots
-                .map(|root| Root {
-                    name: root.name.clone(),
-                    volume: root.volume.clone(),
-                })
-                .collect();
-            Some(Runs::Filesystem {
-                image: defaults.servers_image.clone(),
-                roots,
-            })
+            let roots = roots.map(|root| Root { name: root.name.clone(), volume: root.volume.clone() }).collect();
+            Some(Runs::Filesystem { image: defaults.servers_image.clone(), roots })
         }
         (None, Some(server)) => {
             if !image::is_reference(&server.reference) {
                 problems.add("spec.server.image.ref", format!("{:?} is not an image reference: write registry/name:tag or registry/name@sha256:..., for example ghcr.io/acme/tools:1.4", server.reference));
             }
             if !(1..=65535).contains(&server.port) {
-                problems.add(
-                    "spec.server.image.port",
-                    format!("{} is not a TCP port: use 1 to 65535", server.port),
-                );
+                problems.add("spec.server.image.port", format!("{} is not a TCP port: use 1 to 65535", server.port));
             }
             Some(Runs::Image {
                 image: server.reference.clone(),

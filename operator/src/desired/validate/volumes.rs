@@ -24,22 +24,13 @@ fn typed(volume: &pod::Volume, problems: &mut Problems) -> core::Volume {
         problems.add(&field, "set exactly one source: configMap, secret, emptyDir, persistentVolumeClaim or csi (hostPath and every other kind are not allowed)");
     }
     if volume.name.starts_with(OWN_PREFIX) {
-        problems.add(
-            &field,
-            format!("names that begin with {OWN_PREFIX} belong to the operator: choose another"),
-        );
+        problems.add(&field, format!("names that begin with {OWN_PREFIX} belong to the operator: choose another"));
     }
     let empty_dir = volume.empty_dir.clone().map(|dir| {
         if dir.size_limit.as_ref().is_some_and(|limit| limit.millis().is_none()) {
-            problems.add(
-                format!("{field}.emptyDir.sizeLimit"),
-                "is not a quantity: write for example 64Mi",
-            );
+            problems.add(format!("{field}.emptyDir.sizeLimit"), "is not a quantity: write for example 64Mi");
         }
-        core::EmptyDirVolumeSource {
-            medium: None,
-            size_limit: dir.size_limit.map(|limit| Quantity(limit.0)),
-        }
+        core::EmptyDirVolumeSource { medium: None, size_limit: dir.size_limit.map(|limit| Quantity(limit.0)) }
     });
     core::Volume {
         name: volume.name.clone(),
@@ -55,20 +46,13 @@ fn typed(volume: &pod::Volume, problems: &mut Problems) -> core::Volume {
         }),
         empty_dir,
         persistent_volume_claim: volume.persistent_volume_claim.clone().map(|claim| {
-            core::PersistentVolumeClaimVolumeSource {
-                claim_name: claim.claim_name,
-                read_only: claim.read_only,
-            }
+            core::PersistentVolumeClaimVolumeSource { claim_name: claim.claim_name, read_only: claim.read_only }
         }),
         csi: volume.csi.clone().map(|csi| core::CSIVolumeSource {
             driver: csi.driver,
             read_only: csi.read_only,
-            volume_attributes: (!csi.volume_attributes.is_empty()).then(|| {
-                csi.volume_attributes
-                    .into_iter()
-                    .map(|(key, value)| (key, value.0))
-                    .collect()
-            }),
+            volume_attributes: (!csi.volume_attributes.is_empty())
+                .then(|| csi.volume_attributes.into_iter().map(|(key, value)| (key, value.0)).collect()),
             ..core::CSIVolumeSource::default()
         }),
         ..core::Volume::default()
@@ -80,35 +64,20 @@ pub(super) fn mounts(
     volumes: &[pod::Volume],
     problems: &mut Problems,
 ) -> Vec<core::VolumeMount> {
-    problems.duplicates(
-        "spec.volumeMounts",
-        mounts.iter().map(|mount| mount.mount_path.as_str()),
-    );
+    problems.duplicates("spec.volumeMounts", mounts.iter().map(|mount| mount.mount_path.as_str()));
     for mount in mounts {
         let field = format!("spec.volumeMounts[{}]", mount.mount_path);
         if !volumes.iter().any(|volume| volume.name == mount.name) {
-            problems.add(
-                &field,
-                format!(
-                    "no volume {:?} in spec.volumes: add it there, or name one that is",
-                    mount.name
-                ),
-            );
+            problems
+                .add(&field, format!("no volume {:?} in spec.volumes: add it there, or name one that is", mount.name));
         }
         if !mount.mount_path.starts_with('/') || mount.mount_path.contains("..") {
             problems.add(&field, "mountPath must be absolute and free of '..'");
         }
         if mount.mount_path.starts_with(ROOTS_DIR) {
-            problems.add(
-                &field,
-                format!("{ROOTS_DIR} holds the roots of Filesystem servers: mount it elsewhere"),
-            );
+            problems.add(&field, format!("{ROOTS_DIR} holds the roots of Filesystem servers: mount it elsewhere"));
         }
-        if mount
-            .sub_path
-            .as_ref()
-            .is_some_and(|path| path.starts_with('/') || path.contains(".."))
-        {
+        if mount.sub_path.as_ref().is_some_and(|path| path.starts_with('/') || path.contains("..")) {
             problems.add(&field, "subPath must be relative and free of '..'");
         }
     }

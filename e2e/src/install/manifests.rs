@@ -1,0 +1,152 @@
+//! `config/default` and `config/samples` as kustomize renders them, with the local images in place of the published.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use anyhow::{Context, Result};
+use kube::{
+    Client,
+    api::{Patch, PatchParams},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::{io::AsyncWriteExt, process::Command};
+
+use super::{OPERATOR, OPERATOR_NAMESPACE, SAMPLE, SAMPLES_NAMESPACE, images::Images, namespaces, output};
+
+/// Annotation on the operator's namespace: a hash of all that was applied.
+const RECORD: &str = "mcp-eks.dev/local-installation";
+const FIELD_MANAGER: &str = "mcp-e2e";
+
+/// Objects to be applied, in two rounds: a sample needs its definition first.
+#[derive(Debug)]
+pub struct Manifests {
+    operator: Vec<Value>,
+    samples: Vec<Value>,
+    hash: String,
+}
+
+impl Manifests {
+    /// Renders both kustomizations.
+    pub async fn render(kubectl: &Path, repository: &Path, images: &Images) -> Result<Self> {
+        let mut operator = kustomize(kubectl, repository.join("config/default")).await?;
+        let samples = kustomize(kubectl, repository.join("config/samples")).await?;
+        for object in &mut operator {
+            use_local_images(object, images);
+        }
+        let text = serde_json::to_string(&(&operator, &samples))?;
+        let hash = Sha256::digest(text)
+            .iter()
+            .take(8)
+            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        Ok(Self {
+            operator,
+            samples,
+            hash,
+        })
+    }
+
+    /// Whether a cluster holds exactly this already.
+    pub async fn are_applied(&self, client: &Client) -> Result<bool> {
+        let namespace = namespaces(client)
+            .get_opt(OPERATOR_NAMESPACE)
+            .await
+            .context("look for the operator")?;
+        let recorded = namespace.and_then(|namespace| namespace.metadata.annotations?.remove(RECORD));
+        if recorded.as_deref() != Some(&self.hash) {
+            return Ok(false);
+        }
+        let servers = kube::Api::<mcp_crds::McpServer>::namespaced(client.clone(), SAMPLES_NAMESPACE);
+        let deployments =
+            kube::Api::<k8s_openapi::api::apps::v1::Deployment>::namespaced(client.clone(), OPERATOR_NAMESPACE);
+        Ok(servers.get_opt(SAMPLE).await?.is_some() && deployments.get_opt(OPERATOR).await?.is_some())
+    }
+
+    /// Applies everything, as a user would.
+    pub async fn apply(&self, kubectl: &Path, kubeconfig: &Path) -> Result<()> {
+        apply(kubectl, kubeconfig, &self.operator).await?;
+        let crd = [
+            "wait",
+            "--for=condition=Established",
+            "crd/mcpservers.mcp-eks.dev",
+            "--timeout=30s",
+        ];
+        output(Command::new(kubectl).args(crd).env("KUBECONFIG", kubeconfig)).await?;
+        apply(kubectl, kubeconfig, &self.samples).await
+    }
+
+    /// Notes that all of this is installed and Ready.
+    pub async fn record(&self, client: &Client) -> Result<()> {
+        let patch = json!({"metadata": {"annotations": {RECORD: self.hash}}});
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        namespaces(client)
+            .patch(OPERATOR_NAMESPACE, &params, &Patch::Merge(patch))
+            .await?;
+        Ok(())
+    }
+}
+
+async fn kustomize(kubectl: &Path, directory: PathBuf) -> Result<Vec<Value>> {
+    let text = output(Command::new(kubectl).arg("kustomize").arg(&directory)).await?;
+    let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
+    documents
+        .collect::<Result<_, _>>()
+        .with_context(|| format!("read what kustomize made of {}", directory.display()))
+}
+
+/// Puts the local images where the published ones stand. They are in the node, in no registry: never pulled.
+fn use_local_images(object: &mut Value, images: &Images) {
+    let Some(containers) = object
+        .pointer_mut("/spec/template/spec/containers")
+        .and_then(Value::as_array_mut)
+    else {
+        return;
+    };
+    for container in containers {
+        container["image"] = json!(images.operator.reference);
+        for variable in container["env"].as_array_mut().into_iter().flatten() {
+            if variable["name"] == "MCP_EKS_SERVERS_IMAGE" {
+                variable["value"] = json!(images.servers.reference);
+            }
+        }
+    }
+}
+
+async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<()> {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let mut child = Command::new(kubectl)
+        .args([
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--field-manager",
+            FIELD_MANAGER,
+            "-f",
+            "-",
+        ])
+        .env("KUBECONFIG", kubeconfig)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("start {}", kubectl.display()))?;
+    let mut input = child.stdin.take().context("kubectl has no standard input")?;
+    input
+        .write_all(list.to_string().as_bytes())
+        .await
+        .context("hand the objects to kubectl")?;
+    drop(input);
+    let done = child.wait_with_output().await?;
+    anyhow::ensure!(
+        done.status.success(),
+        "kubectl apply: {}",
+        String::from_utf8_lossy(&done.stderr).trim()
+    );
+    Ok(())
+}

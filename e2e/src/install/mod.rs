@@ -1,0 +1,96 @@
+//! From a running cluster to a Ready sample: what `make up` does, and what the suites on tier node start from.
+//!
+//! In: a cluster and the directory of the built binaries. Out: the operator and the samples of `config/`, Ready, and
+//! the answer of one tool. A second run with the same input finds nothing to do. Nothing is done here that a user
+//! could not do with kubectl.
+
+pub mod call;
+pub mod command;
+pub mod images;
+pub mod manifests;
+pub mod ready;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+
+use self::{images::Images, manifests::Manifests};
+use crate::{cluster::Cluster, progress::Progress};
+
+/// Namespace of the operator.
+pub const OPERATOR_NAMESPACE: &str = "mcp-eks-system";
+/// Name of the operator's Deployment and ServiceAccount.
+pub const OPERATOR: &str = "mcp-eks-operator";
+/// User name of the operator at the API server.
+pub const OPERATOR_USER: &str = "system:serviceaccount:mcp-eks-system:mcp-eks-operator";
+/// Namespace of the samples.
+pub const SAMPLES_NAMESPACE: &str = "mcp-eks-samples";
+/// The sample that `make up` calls.
+pub const SAMPLE: &str = "filesystem";
+
+/// What was installed, and whether there was anything to do.
+#[derive(Clone, Debug)]
+pub struct Installed {
+    /// The local images.
+    pub images: Images,
+    /// False when everything was there already.
+    pub changed: bool,
+}
+
+/// Brings images, definitions, operator and samples into a cluster of tier node, and waits until all are Ready.
+pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: Progress) -> Result<Installed> {
+    let images = Images::pack(bin_dir, &cache.join("images"))?;
+    let manifests = Manifests::render(&kubectl(cluster), &repository(), &images).await?;
+    let client = cluster.client();
+    let changed = !manifests.are_applied(&client).await?;
+    if changed {
+        progress.say(format_args!(
+            "loading images {} and {}",
+            images.operator.reference, images.servers.reference
+        ));
+        cluster.load(&images.operator_archive).await?;
+        cluster.load(&images.servers_archive).await?;
+        progress.say("applying the operator and the samples (kubectl apply --server-side)");
+        manifests.apply(&kubectl(cluster), &cluster.kubeconfig()).await?;
+    }
+    ready::operator(&client, progress).await?;
+    ready::server(&client, SAMPLES_NAMESPACE, SAMPLE, progress).await?;
+    if changed {
+        manifests.record(&client).await?;
+    }
+    Ok(Installed { images, changed })
+}
+
+/// The kubectl that belongs to a cluster: built with a native one, else that of the PATH.
+#[must_use]
+pub fn kubectl(cluster: &Cluster) -> PathBuf {
+    let own = cluster.kubeconfig().with_file_name("bin").join("kubectl");
+    if own.exists() { own } else { PathBuf::from("kubectl") }
+}
+
+/// The repository this program was built from.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let crate_dir = Path::new(env!("CARGO_MANIFEST_DIR"));
+    crate_dir.parent().unwrap_or(crate_dir).to_owned()
+}
+
+/// The operator's namespace, on which an installation is recorded.
+pub(crate) fn namespaces(client: &kube::Client) -> Api<Namespace> {
+    Api::all(client.clone())
+}
+
+/// Runs a command to its end. Returns its standard output; fails with its standard error.
+pub(crate) async fn output(command: &mut tokio::process::Command) -> Result<String> {
+    let shown = format!("{:?}", command.as_std());
+    let output = command.output().await.with_context(|| format!("start {shown}"))?;
+    anyhow::ensure!(
+        output.status.success(),
+        "{shown}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    String::from_utf8(output.stdout).with_context(|| format!("{shown} printed what is not UTF-8"))
+}

@@ -1,0 +1,326 @@
+//! Tier api: what the API server refuses, and what the operator writes, to the single request. Nothing runs here, so
+//! every write in the audit log is ours to explain.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Result, ensure};
+use futures::FutureExt;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
+    core::{ApiResource, DynamicObject as Dynamic},
+};
+use mcp_crds::McpServer;
+use mcp_e2e::{
+    audit::Event,
+    cluster::{Cluster, Tier},
+    install::OPERATOR_USER,
+    suite::{
+        self, Test,
+        objects::{SOON, Space, conditions, version},
+        operator::OperatorProcess,
+    },
+};
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
+
+/// Time in which an operator that wants to write does: debounce, a stale store, a second thought.
+const QUIET: Duration = Duration::from_secs(7);
+
+struct Fixture {
+    operator: Mutex<OperatorProcess>,
+    cluster: Arc<Cluster>,
+}
+
+impl Fixture {
+    async fn space(&self, name: &str) -> Result<Space> {
+        Space::create(&self.cluster.client(), name).await
+    }
+
+    /// What the operator asked the API server to change since an offset of the audit log.
+    fn writes_since(&self, offset: u64) -> Result<Vec<Event>> {
+        let (events, _) = self.cluster.audit_log().since(offset)?;
+        let ours = |event: &Event| event.user == OPERATOR_USER && event.is_write() && !event.is_housekeeping();
+        Ok(events.into_iter().filter(ours).collect())
+    }
+}
+
+fn main() -> ExitCode {
+    let tests: &[Test<Fixture>] = &[
+        ("a spec that cannot be is refused with words that mend it", |f| refused(f).boxed_local()),
+        ("every sample is taken", |f| samples(f).boxed_local()),
+        ("a new object says that nobody has looked at it, and has two replicas", |f| defaults(f).boxed_local()),
+        ("a server becomes three children and one status, by four writes", |f| four_writes(f).boxed_local()),
+        ("a restarted operator writes nothing", |f| restart(f).boxed_local()),
+        ("what was added to the Deployment by hand goes away, and then there is rest", |f| vandals(f).boxed_local()),
+        ("a child deleted by hand is back at once", |f| deleted_child(f).boxed_local()),
+        ("an env var taken out of the spec leaves the pods", |f| env_removed(f).boxed_local()),
+        ("a rollout restart and a second field manager are left alone", |f| other_managers(f).boxed_local()),
+        ("a name that is taken stalls, and nothing is touched", |f| name_conflict(f).boxed_local()),
+        ("an invalid edit stalls and leaves the children as they were", |f| invalid_edit(f).boxed_local()),
+        ("a server of the same name made anew gets a status of its own", |f| made_anew(f).boxed_local()),
+        ("kubectl scale reaches the Deployment", |f| scale(f).boxed_local()),
+    ];
+    suite::run(
+        "suite-api",
+        Tier::Api,
+        BINARY,
+        async |cluster| {
+            let operator = OperatorProcess::start(&cluster, &suite::bin_dir(BINARY)).await?;
+            Ok(Fixture { operator: Mutex::new(operator), cluster })
+        },
+        tests,
+    )
+}
+
+fn filesystem() -> Value {
+    json!({
+        "server": {"filesystem": {"roots": [{"name": "data", "volume": "data"}]}},
+        "volumes": [{"name": "data", "emptyDir": {}}],
+    })
+}
+
+async fn refused(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("refused").await?;
+    let image = |reference: &str| json!({"server": {"image": {"ref": reference}}});
+    let with_volume = |volume: Value| json!({"server": {"image": {"ref": "a"}}, "volumes": [volume]});
+    let cases = [
+        ("a", json!({"server": {"image": {"ref": "a"}, "filesystem": {"roots": [{"name": "a", "volume": "a"}]}}}), "exactly one of"),
+        ("a", json!({"server": {}}), "exactly one of"),
+        ("a", image(":::"), "not an image reference"),
+        ("a", image("ghcr.io/UPPER/case"), "not an image reference"),
+        // Unknown fields are pruned when the request says fieldValidation=Ignore, as this client does by default.
+        ("a", with_volume(json!({"name": "host", "hostPath": {"path": "/"}})), "hostPath"),
+        ("a", with_volume(json!({"name": "two", "emptyDir": {}, "configMap": {"name": "b"}})), "exactly one source"),
+        ("a", with_volume(json!({"name": "mcp-eks-tmp", "emptyDir": {}})), "belong to the operator"),
+        ("a.b", image("a"), "becomes the name of a Service"),
+        ("a", json!({"server": {"image": {"ref": "a"}}, "env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}), "one source"),
+        ("a", json!({"server": {"image": {"ref": "a"}}, "resources": {"requests": {"cpu": "lots"}}}), "spec.resources.requests"),
+        ("a", json!({"server": {"image": {"ref": "a"}}, "replicas": -1}), "greater than or equal to 0"),
+    ];
+    for (name, spec, expected) in cases {
+        match space.apply_raw(name, spec.clone()).await {
+            Ok(_) => anyhow::bail!("taken: {spec}"),
+            Err(kube::Error::Api(status)) => {
+                ensure!(status.code == 422 && status.message.contains(expected), "{spec}: expected {expected:?} in {status:?}");
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Objects as written, without our types in between.
+trait Raw {
+    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error>;
+}
+
+impl Raw for Space {
+    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error> {
+        let resource = ApiResource::erase::<McpServer>(&());
+        let object = Dynamic::new(name, &resource).data(json!({"spec": spec}));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.name, &resource);
+        api.create(&PostParams::default(), &object).await
+    }
+}
+
+async fn samples(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("samples").await?;
+    let resource = ApiResource::erase::<McpServer>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
+    let strict = Some(ValidationDirective::Strict);
+    let params = PatchParams { dry_run: true, field_validation: strict, ..PatchParams::apply("suite") };
+    let samples = suite::objects::samples()?;
+    ensure!(samples.len() >= 2, "only {} samples were found", samples.len());
+    for sample in samples {
+        let mut server: DynamicObject = serde_json::from_value(sample)?;
+        server.metadata.namespace = None;
+        api.patch(&server.name_any(), &params, &Patch::Apply(&server)).await?;
+    }
+    Ok(())
+}
+
+async fn defaults(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("defaults").await?;
+    let created = space.apply_raw("a", filesystem()).await?;
+    ensure!(created.data["spec"]["replicas"] == 2, "{}", created.data);
+    ensure!(created.data["status"]["observedGeneration"] == -1, "{}", created.data);
+    Ok(())
+}
+
+async fn four_writes(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("four-writes").await?;
+    let offset = fixture.cluster.audit_log().offset()?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    tokio::time::sleep(QUIET).await;
+    let writes: Vec<_> = fixture.writes_since(offset)?.into_iter().filter(|e| e.namespace == space.name).collect();
+    let what: Vec<_> = writes.iter().map(|e| format!("{} {}/{} {}", e.verb, e.resource, e.subresource, e.code)).collect();
+    ensure!(
+        what == ["patch serviceaccounts/ 201", "patch services/ 201", "patch deployments/ 201", "patch mcpservers/status 200"],
+        "{what:?}"
+    );
+    let server = space.servers().get("files").await?;
+    let url = server.status.and_then(|status| status.address).and_then(|address| address.internal);
+    ensure!(url.as_deref() == Some("http://files.four-writes.svc.cluster.local:8080/mcp"), "{url:?}");
+    let deployment = space.deployments().get("files").await?;
+    let owner = &deployment.owner_references()[0];
+    ensure!(owner.controller == Some(true) && Some(&owner.uid) == server.metadata.uid.as_ref(), "{owner:?}");
+    Ok(())
+}
+
+async fn restart(fixture: &Fixture) -> Result<()> {
+    let offset = fixture.cluster.audit_log().offset()?;
+    fixture.operator.lock().await.restart().await?;
+    tokio::time::sleep(QUIET).await;
+    let writes = fixture.writes_since(offset)?;
+    ensure!(writes.is_empty(), "{writes:?}");
+    Ok(())
+}
+
+async fn vandals(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("vandals").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    let clean = template(&space).await?;
+    let json_patch = |patch: Value| Patch::<()>::Json(serde_json::from_value(patch).unwrap());
+    let container = "/spec/template/spec/containers/0";
+    let acts = [
+        json!([{"op": "add", "path": "/spec/template/spec/containers/-", "value": {"name": "spy", "image": "spy"}}]),
+        json!([{"op": "add", "path": format!("{container}/env"), "value": [{"name": "LD_PRELOAD", "value": "x"}]}]),
+        json!([{"op": "replace", "path": format!("{container}/image"), "value": "evil"}]),
+        json!([{"op": "add", "path": "/spec/template/spec/hostNetwork", "value": true}]),
+        json!([{"op": "add", "path": "/spec/template/spec/initContainers", "value": [{"name": "spy", "image": "spy"}]}]),
+        json!([{"op": "add", "path": "/spec/template/spec/volumes/-", "value": {"name": "host", "hostPath": {"path": "/"}}}]),
+        json!([{"op": "replace", "path": format!("{container}/securityContext"), "value": {"privileged": true}}]),
+        json!([{"op": "replace", "path": "/spec/replicas", "value": 9}]),
+    ];
+    for act in acts {
+        space.deployments().patch("files", &PatchParams::default(), &json_patch(act.clone())).await?;
+        suite::eventually(&format!("{act} is undone"), SOON, async || {
+            let now = template(&space).await?;
+            Ok(if now == clean { Ok(()) } else { Err(now.to_string()) })
+        })
+        .await?;
+    }
+    let offset = fixture.cluster.audit_log().offset()?;
+    tokio::time::sleep(QUIET).await;
+    let writes = fixture.writes_since(offset)?;
+    ensure!(writes.is_empty(), "no rest after the healing: {writes:?}");
+    Ok(())
+}
+
+/// Replicas and pod spec of the Deployment.
+async fn template(space: &Space) -> Result<Value> {
+    let spec = space.deployments().get("files").await?.spec.unwrap();
+    Ok(json!([spec.replicas, spec.template.spec]))
+}
+
+async fn deleted_child(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("deleted-child").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    // Past the time in which an answer of the API server stands in for the store.
+    tokio::time::sleep(SOON).await;
+    space.services().delete("files", &DeleteParams::default()).await?;
+    suite::eventually("the Service is back", Duration::from_secs(2), async || {
+        Ok(space.services().get_opt("files").await?.map(|_| ()).ok_or_else(|| "no Service".to_owned()))
+    })
+    .await
+}
+
+async fn env_removed(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("env-removed").await?;
+    let mut spec = filesystem();
+    spec["env"] = json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]);
+    space.apply("files", spec).await?;
+    for (env, expected) in [(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]), 2), (json!([{"name": "B", "value": "2"}]), 1), (json!([]), 0)] {
+        space.edit("files", json!({"env": env})).await?;
+        suite::eventually(&format!("the container has {expected} variables"), SOON, async || {
+            let Some(deployment) = space.deployments().get_opt("files").await? else { return Ok(Err("no Deployment".to_owned())) };
+            let container = deployment.spec.unwrap().template.spec.unwrap().containers.remove(0);
+            let names: Vec<_> = container.env.unwrap_or_default().into_iter().map(|variable| variable.name).collect();
+            Ok(if names.len() == expected { Ok(()) } else { Err(format!("{names:?}")) })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+async fn other_managers(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("other-managers").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    space.deployments().restart("files").await?;
+    let label = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"labels": {"team": "blue"}}});
+    space.deployments().patch("files", &PatchParams::apply("somebody"), &Patch::Apply(label)).await?;
+    let before = version(&space.deployments().get("files").await?)?;
+    tokio::time::sleep(QUIET).await;
+    let deployment = space.deployments().get("files").await?;
+    ensure!(version(&deployment)? == before, "the operator wrote a Deployment that only others had annotated");
+    ensure!(deployment.labels()["team"] == "blue");
+    let annotations = deployment.spec.unwrap().template.metadata.unwrap().annotations.unwrap_or_default();
+    ensure!(annotations.contains_key("kube.kubernetes.io/restartedAt"), "{annotations:?}");
+    Ok(())
+}
+
+async fn name_conflict(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("name-conflict").await?;
+    let service = json!({"metadata": {"name": "files"}, "spec": {"ports": [{"port": 80}]}});
+    let foreign = space.services().create(&PostParams::default(), &serde_json::from_value(service)?).await?;
+    space.apply("files", filesystem()).await?;
+    let message = space.condition("files", "Stalled=True/NameConflict", SOON).await?;
+    ensure!(message.contains("Service files") && message.contains("rename the McpServer"), "{message}");
+    let after = space.services().get("files").await?;
+    ensure!(version(&after)? == version(&foreign)?, "the foreign Service was written");
+    ensure!(!space.children("files").await?.contains(&"Deployment"), "half a server was made");
+    Ok(())
+}
+
+async fn invalid_edit(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("invalid-edit").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    let before = version(&space.deployments().get("files").await?)?;
+    space.edit("files", json!({"server": {"filesystem": {"roots": [{"name": "data", "volume": "gone"}]}}})).await?;
+    let message = space.condition("files", "Stalled=True/InvalidSpec", SOON).await?;
+    ensure!(message.contains("roots[data].volume") && message.contains("\"gone\""), "{message}");
+    ensure!(version(&space.deployments().get("files").await?)? == before, "the Deployment was written");
+    space.edit("files", filesystem()).await?;
+    space.condition("files", "Accepted=True/Valid", SOON).await?;
+    Ok(())
+}
+
+async fn made_anew(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("made-anew").await?;
+    for round in 0..2 {
+        let created = space.apply("files", filesystem()).await?;
+        space.condition("files", "Accepted=True/Valid", SOON).await?;
+        let server = space.servers().get("files").await?;
+        ensure!(server.metadata.uid == created.metadata.uid, "round {round}");
+        // Nothing collects garbage in this tier: the children go by hand.
+        space.servers().delete("files", &DeleteParams::default()).await?;
+        space.deployments().delete("files", &DeleteParams::default()).await?;
+        space.services().delete("files", &DeleteParams::default()).await?;
+        space.service_accounts().delete("files", &DeleteParams::default()).await?;
+        ensure!(conditions(&server).len() >= 3, "{:?}", conditions(&server));
+    }
+    Ok(())
+}
+
+async fn scale(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("scale").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    let patch = Patch::Merge(json!({"spec": {"replicas": 5}}));
+    space.servers().patch_scale("files", &PatchParams::default(), &patch).await?;
+    suite::eventually("the Deployment has 5 replicas", SOON, async || {
+        let replicas = space.deployments().get("files").await?.spec.unwrap().replicas;
+        Ok(if replicas == Some(5) { Ok(()) } else { Err(format!("{replicas:?}")) })
+    })
+    .await
+}
