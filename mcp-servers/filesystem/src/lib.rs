@@ -35,12 +35,7 @@ impl Server for Filesystem {
         match Registry::new(tools::all(&sandbox)) {
             Ok(registry) => Some(registry),
             Err(error) => {
-                sources.problems.add(
-                    "tools",
-                    "tools that may be served",
-                    error.to_string(),
-                    "report this defect",
-                );
+                sources.problems.add("tools", "tools that may be served", error.to_string(), "report this defect");
                 None
             }
         }

@@ -44,11 +44,7 @@ struct Wanted {
 
 pub(crate) fn flags() -> Vec<Arg> {
     vec![
-        repeated(
-            "root",
-            "NAME=PATH",
-            "A directory to serve, seen by clients as /NAME; may be repeated",
-        ),
+        repeated("root", "NAME=PATH", "A directory to serve, seen by clients as /NAME; may be repeated"),
         repeated(
             "deny",
             "GLOB,...",
@@ -64,9 +60,7 @@ pub(crate) fn sandbox(sources: &mut Sources) -> Option<Arc<Sandbox>> {
     if wanted.is_empty() {
         let mend = "say what may be read: --root docs=/srv/docs (seen by clients as /docs), MCP_ROOT=docs=/srv/docs, or \
                     `roots: [{name: docs, path: /srv/docs}]` in the file";
-        sources
-            .problems
-            .add("--root", "at least one directory to serve", "none", mend);
+        sources.problems.add("--root", "at least one directory to serve", "none", mend);
         return None;
     }
     let count = wanted.len();
@@ -74,9 +68,7 @@ pub(crate) fn sandbox(sources: &mut Sources) -> Option<Arc<Sandbox>> {
     for one in wanted {
         if roots.iter().any(|root| root.name == one.name) {
             let found = format!("two roots named {:?}", one.name);
-            sources
-                .problems
-                .add(one.at, "root names that differ", found, "rename one of them");
+            sources.problems.add(one.at, "root names that differ", found, "rename one of them");
         } else if let Some(root) = open(one, sources) {
             roots.push(root);
         }
@@ -107,25 +99,15 @@ fn wanted(sources: &mut Sources) -> Option<Vec<Wanted>> {
     let mut from_line = Vec::new();
     for given in sources.line("root") {
         // A path on the command line may contain commas; the variable has no other way to name several.
-        let parts: Vec<&str> = if given.at.starts_with("--") {
-            vec![&given.text]
-        } else {
-            given.text.split(',').collect()
-        };
-        from_line.extend(parts.into_iter().map(|part| Given {
-            text: part.trim().to_owned(),
-            at: given.at.clone(),
-        }));
+        let parts: Vec<&str> =
+            if given.at.starts_with("--") { vec![&given.text] } else { given.text.split(',').collect() };
+        from_line.extend(parts.into_iter().map(|part| Given { text: part.trim().to_owned(), at: given.at.clone() }));
     }
     let expected = "a list such as `- {name: docs, path: /srv/docs}`";
     let from_file = sources.structured::<Vec<RootEntry>>("roots", expected);
     if from_line.is_empty() {
         let (entries, at) = from_file.unwrap_or_default();
-        let wanted = entries.into_iter().map(|entry| Wanted {
-            name: entry.name,
-            path: entry.path,
-            at: at.clone(),
-        });
+        let wanted = entries.into_iter().map(|entry| Wanted { name: entry.name, path: entry.path, at: at.clone() });
         return Some(wanted.collect());
     }
     let parsed: Vec<_> = from_line.into_iter().map(|given| split(given, sources)).collect();
@@ -136,16 +118,10 @@ fn split(given: Given, sources: &mut Sources) -> Option<Wanted> {
     if let Some((name, path)) = given.text.split_once('=')
         && !path.is_empty()
     {
-        return Some(Wanted {
-            name: name.to_owned(),
-            path: path.into(),
-            at: given.at,
-        });
+        return Some(Wanted { name: name.to_owned(), path: path.into(), at: given.at });
     }
     let mend = "give the directory a name clients will see: NAME=PATH";
-    sources
-        .problems
-        .add(given.at, ROOT_EXPECTED, format!("{:?}", given.text), mend);
+    sources.problems.add(given.at, ROOT_EXPECTED, format!("{:?}", given.text), mend);
     None
 }
 
@@ -156,9 +132,7 @@ fn open(wanted: Wanted, sources: &mut Sources) -> Option<Root> {
         && name.len() <= 63
         && name.bytes().all(|byte| good(byte) || byte == b'-' || byte == b'_');
     if !valid {
-        sources
-            .problems
-            .add(at, NAME_EXPECTED, format!("{name:?}"), "choose another name");
+        sources.problems.add(at, NAME_EXPECTED, format!("{name:?}"), "choose another name");
         return None;
     }
     // Opened now and kept: whatever is later put in its place under the same name is not served.
@@ -167,9 +141,7 @@ fn open(wanted: Wanted, sources: &mut Sources) -> Option<Root> {
         Err(error) => {
             let found = format!("{}: {error}", path.display());
             let expected = format!("an existing directory this user may read, for root {name:?}");
-            sources
-                .problems
-                .add(at, expected, found, "create it, mount it, or correct the path");
+            sources.problems.add(at, expected, found, "create it, mount it, or correct the path");
             None
         }
     }

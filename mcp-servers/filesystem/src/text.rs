@@ -55,10 +55,7 @@ pub(crate) fn lines(
     while limit.is_none_or(|limit| taken < limit) {
         call.check()?;
         let start = bytes.len();
-        let read = (&mut reader)
-            .take(budget as u64 + 1)
-            .read_until(b'\n', &mut bytes)
-            .map_err(failed)?;
+        let read = (&mut reader).take(budget as u64 + 1).read_until(b'\n', &mut bytes).map_err(failed)?;
         if read == 0 {
             break;
         }
@@ -79,11 +76,7 @@ pub(crate) fn lines(
     }
     let text = utf8(path, bytes, truncated)?;
     let next_line = truncated.then_some(first + taken);
-    Ok(Piece {
-        text,
-        truncated,
-        next_line,
-    })
+    Ok(Piece { text, truncated, next_line })
 }
 
 /// The last `count` lines.
@@ -100,18 +93,10 @@ pub(crate) fn tail(
     let mut bytes = Vec::new();
     file.take(budget as u64).read_to_end(&mut bytes).map_err(failed)?;
     let ends = bytes.ends_with(b"\n");
-    let breaks: Vec<usize> = bytes
-        .iter()
-        .enumerate()
-        .filter(|(_, byte)| **byte == b'\n')
-        .map(|(at, _)| at + 1)
-        .collect();
+    let breaks: Vec<usize> =
+        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
     // A line break at the very end closes the last line, it does not begin another.
-    let starts: Vec<usize> = breaks
-        .into_iter()
-        .filter(|at| !(ends && *at == bytes.len()))
-        .rev()
-        .collect();
+    let starts: Vec<usize> = breaks.into_iter().filter(|at| !(ends && *at == bytes.len())).rev().collect();
     let wanted = usize::try_from(count).unwrap_or(usize::MAX);
     let reaches_start = start == 0;
     let mut from = match wanted.checked_sub(1).map(|index| starts.get(index)) {
@@ -127,23 +112,14 @@ pub(crate) fn tail(
     let cost = |from: usize| bytes.iter().skip(from).copied().map(json_cost).sum::<usize>();
     while cost(from) > budget {
         truncated = true;
-        from = starts
-            .iter()
-            .rev()
-            .copied()
-            .find(|at| *at > from)
-            .unwrap_or(bytes.len());
+        from = starts.iter().rev().copied().find(|at| *at > from).unwrap_or(bytes.len());
     }
     let mut text = bytes.split_off(from);
     if truncated {
         let broken = text.iter().take_while(|byte| (**byte & 0xc0) == 0x80).count();
         text.drain(..broken);
     }
-    Ok(Piece {
-        text: utf8(path, text, false)?,
-        truncated,
-        next_line: None,
-    })
+    Ok(Piece { text: utf8(path, text, false)?, truncated, next_line: None })
 }
 
 fn cut(bytes: &mut Vec<u8>, budget: usize) {
@@ -173,7 +149,5 @@ fn utf8(path: &VirtualPath, bytes: Vec<u8>, cut: bool) -> Result<String, ToolErr
         bytes.truncate(valid);
         return utf8(path, bytes, false);
     }
-    Err(ToolError::new(format!(
-        "{path} is not UTF-8 text; read_media_file reads other files"
-    )))
+    Err(ToolError::new(format!("{path} is not UTF-8 text; read_media_file reads other files")))
 }

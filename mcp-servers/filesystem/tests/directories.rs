@@ -30,33 +30,17 @@ fn directories_are_listed_by_name_or_size_with_totals() {
     ]);
     assert_eq!(listed, json!({"entries": entries, "truncated": false}));
     let sized = world.call("list_directory_with_sizes", json!({"path": "/data", "sortBy": "size"}));
-    let names: Vec<&Value> = sized["entries"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|entry| &entry["name"])
-        .collect();
+    let names: Vec<&Value> = sized["entries"].as_array().unwrap().iter().map(|entry| &entry["name"]).collect();
     assert_eq!(names, ["big.txt", "small.txt", "dir"]);
     assert_eq!(
         (&sized["total_files"], &sized["total_directories"], &sized["total_size"]),
         (&json!(2), &json!(1), &json!(4))
     );
-    assert!(
-        world
-            .fails("list_directory_with_sizes", json!({"path": "/data", "sortBy": "age"}))
-            .contains("`sortBy`")
-    );
-    assert!(
-        world
-            .fails("list_directory", json!({"path": "/data/big.txt"}))
-            .contains("not a directory")
-    );
+    assert!(world.fails("list_directory_with_sizes", json!({"path": "/data", "sortBy": "age"})).contains("`sortBy`"));
+    assert!(world.fails("list_directory", json!({"path": "/data/big.txt"})).contains("not a directory"));
     let text = world.server.call("list_directory", json!({"path": "/data"}))["content"][0]["text"].clone();
     assert_eq!(text, "[FILE] big.txt\n[DIR] dir\n[FILE] small.txt\n");
-    assert_eq!(
-        world.call("list_allowed_directories", json!({})),
-        json!({"directories": ["/data"]})
-    );
+    assert_eq!(world.call("list_allowed_directories", json!({})), json!({"directories": ["/data"]}));
 }
 
 #[test]
@@ -72,11 +56,7 @@ fn large_directories_come_in_pages() {
         while !offset.is_null() {
             let page = world.call(tool, json!({"path": "/data", "offset": offset}));
             names.extend(
-                page["entries"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|entry| entry["name"].as_str().unwrap().to_owned()),
+                page["entries"].as_array().unwrap().iter().map(|entry| entry["name"].as_str().unwrap().to_owned()),
             );
             offset = page["next_offset"].clone();
         }
@@ -105,10 +85,7 @@ fn forest(root: &Path) {
 #[test]
 fn trees_have_depth_and_leave_out_what_is_excluded() {
     let world = world(forest);
-    let tree = world.call(
-        "directory_tree",
-        json!({"path": "/data", "excludePatterns": ["node_modules", "*.bin"]}),
-    );
+    let tree = world.call("directory_tree", json!({"path": "/data", "excludePatterns": ["node_modules", "*.bin"]}));
     let expected = json!([
         {"name": "readme.md", "type": "file"},
         {"name": "src", "type": "directory", "children": [
@@ -123,15 +100,9 @@ fn trees_have_depth_and_leave_out_what_is_excluded() {
     let shallow = world.call("directory_tree", json!({"path": "/data/src", "depth": 1}));
     let expected = json!([{"name": "deep", "type": "directory"}, {"name": "main.rs", "type": "file"}]);
     assert_eq!(shallow, json!({"tree": expected, "truncated": true}));
+    assert!(world.fails("directory_tree", json!({"path": "/data", "depth": 0})).contains("1 to 32"));
     assert!(
-        world
-            .fails("directory_tree", json!({"path": "/data", "depth": 0}))
-            .contains("1 to 32")
-    );
-    assert!(
-        world
-            .fails("directory_tree", json!({"path": "/data", "excludePatterns": ["[z-a]"]}))
-            .contains("not a glob")
+        world.fails("directory_tree", json!({"path": "/data", "excludePatterns": ["[z-a]"]})).contains("not a glob")
     );
 }
 
@@ -140,31 +111,20 @@ fn files_are_found_by_glob() {
     let world = world(forest);
     let find = |more: Value| {
         let mut arguments = json!({"path": "/data"});
-        arguments
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         world.call("search_files", arguments)["matches"].clone()
     };
     assert_eq!(find(json!({"pattern": "*.md"})), json!(["/data/readme.md"]));
-    assert_eq!(
-        find(json!({"pattern": "**/*.md"})),
-        json!(["/data/readme.md", "/data/src/deep/deeper/end.md"])
-    );
+    assert_eq!(find(json!({"pattern": "**/*.md"})), json!(["/data/readme.md", "/data/src/deep/deeper/end.md"]));
     assert_eq!(find(json!({"pattern": "**/deep"})), json!(["/data/src/deep"]));
-    assert_eq!(
-        find(json!({"pattern": "**/*.md", "offset": 1})),
-        json!(["/data/src/deep/deeper/end.md"])
-    );
+    assert_eq!(find(json!({"pattern": "**/*.md", "offset": 1})), json!(["/data/src/deep/deeper/end.md"]));
     assert_eq!(
         find(json!({"pattern": "**/*.{md,rs}", "excludePatterns": ["deep"]})),
         json!(["/data/readme.md", "/data/src/main.rs"])
     );
     assert_eq!(find(json!({"pattern": "nothing"})), json!([]));
     assert!(
-        world
-            .fails("search_files", json!({"path": "/data/readme.md", "pattern": "*"}))
-            .contains("not a directory")
+        world.fails("search_files", json!({"path": "/data/readme.md", "pattern": "*"})).contains("not a directory")
     );
 }
 
@@ -173,40 +133,21 @@ fn lines_are_found_by_regular_expression() {
     let world = world(forest);
     let find = |more: Value| {
         let mut arguments = json!({"path": "/data"});
-        arguments
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let matches = world.call("search_content", arguments)["matches"].clone();
         let matches = matches.as_array().unwrap().iter();
-        matches
-            .map(|found| format!("{}:{}", found["path"].as_str().unwrap(), found["line"]))
-            .collect::<Vec<_>>()
+        matches.map(|found| format!("{}:{}", found["path"].as_str().unwrap(), found["line"])).collect::<Vec<_>>()
     };
-    let all = [
-        "/data/node_modules/pkg/index.js:1",
-        "/data/readme.md:2",
-        "/data/src/main.rs:2",
-    ];
+    let all = ["/data/node_modules/pkg/index.js:1", "/data/readme.md:2", "/data/src/main.rs:2"];
     assert_eq!(find(json!({"pattern": "hello"})), all);
     assert_eq!(find(json!({"pattern": "hello", "offset": 2})), [all[2]]);
-    assert_eq!(
-        find(json!({"pattern": "hello", "excludePatterns": ["node_modules"]})),
-        [all[1], all[2]]
-    );
+    assert_eq!(find(json!({"pattern": "hello", "excludePatterns": ["node_modules"]})), [all[1], all[2]]);
     assert_eq!(
         find(json!({"pattern": "HELLO", "ignoreCase": true, "glob": "**/*.rs"})),
         ["/data/src/deep/lib.rs:1", all[2]]
     );
-    assert_eq!(
-        find(json!({"pattern": "^# ", "path": "/data/readme.md"})),
-        ["/data/readme.md:1"]
-    );
-    assert!(
-        world
-            .fails("search_content", json!({"path": "/data", "pattern": "("}))
-            .contains("regular expression")
-    );
+    assert_eq!(find(json!({"pattern": "^# ", "path": "/data/readme.md"})), ["/data/readme.md:1"]);
+    assert!(world.fails("search_content", json!({"path": "/data", "pattern": "("})).contains("regular expression"));
     let bomb = json!({"path": "/data", "pattern": "(a{1000}){1000}"});
     assert!(world.fails("search_content", bomb).contains("regular expression"));
 }
@@ -217,10 +158,7 @@ fn many_long_matches_come_in_pages() {
     let world = world(|root| fs::write(root.join("long.txt"), (0..700).map(line).collect::<String>()).unwrap());
     let (mut lines, mut offset) = (Vec::new(), json!(0));
     while !offset.is_null() {
-        let page = world.call(
-            "search_content",
-            json!({"path": "/data", "pattern": "needle", "offset": offset}),
-        );
+        let page = world.call("search_content", json!({"path": "/data", "pattern": "needle", "offset": offset}));
         for found in page["matches"].as_array().unwrap() {
             let text = found["text"].as_str().unwrap();
             assert!(text.contains("needle") && text.chars().count() <= 402, "{text}");
@@ -240,21 +178,12 @@ fn what_is_known_of_a_file_is_told() {
     let path = world.directory.path().join("abc.txt");
     fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
     let info = world.call("get_file_info", json!({"path": "/data/abc.txt"}));
-    assert_eq!(
-        (&info["type"], &info["size"], &info["permissions"]),
-        (&json!("file"), &json!(3), &json!("0640"))
-    );
-    assert_eq!(
-        info["sha256"],
-        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    );
+    assert_eq!((&info["type"], &info["size"], &info["permissions"]), (&json!("file"), &json!(3), &json!("0640")));
+    assert_eq!(info["sha256"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     let modified: jiff::Timestamp = info["modified"].as_str().unwrap().parse().unwrap();
     let expected = jiff::Timestamp::try_from(fs::metadata(&path).unwrap().modified().unwrap()).unwrap();
     assert_eq!(modified, expected);
     let info = world.call("get_file_info", json!({"path": "/data/dir"}));
     assert_eq!((&info["type"], &info["sha256"]), (&json!("directory"), &Value::Null));
-    assert_eq!(
-        world.call("get_file_info", json!({"path": "/data"}))["type"],
-        "directory"
-    );
+    assert_eq!(world.call("get_file_info", json!({"path": "/data"}))["type"], "directory");
 }

@@ -63,15 +63,8 @@ fn assert_refused_everywhere(world: &World, path: &str) {
         let result = world.server.call(tool, arguments);
         let text = result.to_string();
         // Errors repeat what the client sent, also when it guessed a path of the host.
-        let text = if path.contains(&host) {
-            text.replace(path, "")
-        } else {
-            text
-        };
-        assert!(
-            !text.contains(SECRET) && !text.contains(&host),
-            "{tool} {path:?}: {text}"
-        );
+        let text = if path.contains(&host) { text.replace(path, "") } else { text };
+        assert!(!text.contains(SECRET) && !text.contains(&host), "{tool} {path:?}: {text}");
         let failed = result["isError"] == true || result["structuredContent"]["files"][0]["error"].is_string();
         assert!(failed, "{tool} {path:?} was answered: {text}");
     }
@@ -168,9 +161,7 @@ fn links_that_lead_out_are_shown_but_not_followed() {
         {"name": "plain.txt", "type": "file"},
     ]);
     assert_eq!(listed["structuredContent"]["entries"], entries);
-    let through = world
-        .server
-        .call("read_text_file", json!({"path": "/data/in/note.txt"}));
+    let through = world.server.call("read_text_file", json!({"path": "/data/in/note.txt"}));
     assert_eq!(through["structuredContent"]["content"], "inner note\n");
     for tool in ["directory_tree", "search_content", "search_files"] {
         let arguments = match tool {
@@ -201,17 +192,10 @@ fn a_config_map_volume_lists_its_keys_as_files_and_survives_updates() {
         |path: &str| world.server.call("read_text_file", json!({"path": path}))["structuredContent"]["content"].clone();
     assert_eq!(read("/data/settings.yaml"), "first");
     assert_eq!(read("/data/nested/deep.txt"), "first");
-    let found = world
-        .server
-        .call("search_files", json!({"path": "/data", "pattern": "**/*.yaml"}));
+    let found = world.server.call("search_files", json!({"path": "/data", "pattern": "**/*.yaml"}));
     assert_eq!(found["structuredContent"]["matches"], json!(["/data/settings.yaml"]));
-    let grepped = world
-        .server
-        .call("search_content", json!({"path": "/data", "pattern": "first"}));
-    assert_eq!(
-        grepped["structuredContent"]["matches"][0]["path"],
-        "/data/settings.yaml"
-    );
+    let grepped = world.server.call("search_content", json!({"path": "/data", "pattern": "first"}));
+    assert_eq!(grepped["structuredContent"]["matches"][0]["path"], "/data/settings.yaml");
     assert_refused_everywhere(&world, "/data/..data/settings.yaml");
 
     // As the kubelet does it: a new directory, then the link exchanged by a rename, then the old one removed.
@@ -231,16 +215,7 @@ fn config_map(root: &Path, version: &str, content: &str) {
 
 #[test]
 fn secrets_are_neither_listed_nor_found_nor_read() {
-    let hidden = [
-        ".env",
-        ".env.local",
-        ".ENV",
-        "tls.pem",
-        "tls.KEY",
-        "id_rsa",
-        "id_rsa.pub",
-        ".netrc",
-    ];
+    let hidden = [".env", ".env.local", ".ENV", "tls.pem", "tls.KEY", "id_rsa", "id_rsa.pub", ".netrc"];
     let world = world(|root| {
         for name in hidden {
             fs::write(root.join(name), SECRET).unwrap();
@@ -261,34 +236,21 @@ fn secrets_are_neither_listed_nor_found_nor_read() {
     ]) {
         assert_refused_everywhere(&world, &path);
     }
-    for (tool, arguments) in [
-        ("list_directory", json!({"path": "/data"})),
-        ("list_directory_with_sizes", json!({"path": "/data"})),
-    ] {
+    for (tool, arguments) in
+        [("list_directory", json!({"path": "/data"})), ("list_directory_with_sizes", json!({"path": "/data"}))]
+    {
         assert_eq!(names(&world.server.call(tool, arguments)), ["plain.txt"], "{tool}");
     }
     let tree = world.server.call("directory_tree", json!({"path": "/data"}));
-    assert_eq!(
-        tree["structuredContent"]["tree"],
-        json!([{"name": "plain.txt", "type": "file"}])
-    );
-    let found = world
-        .server
-        .call("search_files", json!({"path": "/data", "pattern": "**"}));
+    assert_eq!(tree["structuredContent"]["tree"], json!([{"name": "plain.txt", "type": "file"}]));
+    let found = world.server.call("search_files", json!({"path": "/data", "pattern": "**"}));
     assert_eq!(found["structuredContent"]["matches"], json!(["/data/plain.txt"]));
-    let grepped = world
-        .server
-        .call("search_content", json!({"path": "/data", "pattern": SECRET}));
+    let grepped = world.server.call("search_content", json!({"path": "/data", "pattern": SECRET}));
     assert_eq!(grepped["structuredContent"]["matches"], json!([]));
     // Whether a denied file exists is not told either.
     let there = world.server.call("read_text_file", json!({"path": "/data/.env"}));
-    let not_there = world
-        .server
-        .call("read_text_file", json!({"path": "/data/.env.production"}));
-    assert_eq!(
-        error_of(&there).replace("/.env ", "/X "),
-        error_of(&not_there).replace("/.env.production ", "/X ")
-    );
+    let not_there = world.server.call("read_text_file", json!({"path": "/data/.env.production"}));
+    assert_eq!(error_of(&there).replace("/.env ", "/X "), error_of(&not_there).replace("/.env.production ", "/X "));
 }
 
 #[test]
@@ -304,11 +266,7 @@ fn pipes_sockets_and_devices_are_refused_without_waiting() {
         let path = format!("/data/{name}");
         for tool in ["read_text_file", "read_media_file"] {
             let failed = world.server.call(tool, json!({"path": path}));
-            let expected = if name == "zero" {
-                "leads out of its root"
-            } else {
-                "is not a regular file"
-            };
+            let expected = if name == "zero" { "leads out of its root" } else { "is not a regular file" };
             assert!(error_of(&failed).contains(expected), "{failed}");
         }
     }
@@ -323,15 +281,9 @@ fn pipes_sockets_and_devices_are_refused_without_waiting() {
         {"name": "zero", "type": "symlink"},
     ]);
     assert_eq!(listed["structuredContent"]["entries"], kinds);
-    let grepped = world
-        .server
-        .call("search_content", json!({"path": "/data", "pattern": "plain"}));
+    let grepped = world.server.call("search_content", json!({"path": "/data", "pattern": "plain"}));
     assert_eq!(grepped["structuredContent"]["matches"].as_array().unwrap().len(), 1);
-    assert!(
-        start.elapsed() < Duration::from_secs(20),
-        "something waited: {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(20), "something waited: {:?}", start.elapsed());
 }
 
 #[test]
@@ -371,9 +323,6 @@ fn a_link_that_changes_all_the_time_never_opens_the_outside() {
             }
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        assert!(
-            read > 0 && refused > 0,
-            "the link did not change: {read} read, {refused} refused"
-        );
+        assert!(read > 0 && refused > 0, "the link did not change: {read} read, {refused} refused");
     });
 }

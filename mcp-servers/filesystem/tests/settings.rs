@@ -31,12 +31,7 @@ fn ping() -> Value {
 }
 
 fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(BINARY)
-        .args(arguments)
-        .envs(environment.iter().copied())
-        .stdin(Stdio::null())
-        .output()
-        .unwrap()
+    Command::new(BINARY).args(arguments).envs(environment.iter().copied()).stdin(Stdio::null()).output().unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -55,16 +50,8 @@ fn all_wrong_settings_are_told_at_once_with_their_source() {
     )
     .unwrap();
     let config = format!("--config={}", file.display());
-    let arguments = [
-        "--listen=8080",
-        "--allowed-hosts=good.example,*.example.com",
-        "--allowed-origins=app",
-        &config,
-    ];
-    let text = told(&start(
-        &arguments,
-        &[("MCP_DRAIN_SECONDS", "-1"), ("MCP_LOG_FORMAT", "xml")],
-    ));
+    let arguments = ["--listen=8080", "--allowed-hosts=good.example,*.example.com", "--allowed-origins=app", &config];
+    let text = told(&start(&arguments, &[("MCP_DRAIN_SECONDS", "-1"), ("MCP_LOG_FORMAT", "xml")]));
     for expected in [
         "mcp-filesystem: 8 settings are wrong",
         "--listen\n",
@@ -117,11 +104,8 @@ fn a_flag_wins_over_the_variable_and_the_variable_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().display();
     let file = directory.path().join("settings.yaml");
-    std::fs::write(
-        &file,
-        format!("allowedHosts: [from.file]\nroots:\n  - {{name: from-file, path: {path}}}\n"),
-    )
-    .unwrap();
+    std::fs::write(&file, format!("allowedHosts: [from.file]\nroots:\n  - {{name: from-file, path: {path}}}\n"))
+        .unwrap();
     let config = format!("--config={}", file.display());
     let roots = |arguments: &[&str]| {
         let server = Server::start(BINARY, arguments);
@@ -134,10 +118,7 @@ fn a_flag_wins_over_the_variable_and_the_variable_over_the_file() {
     assert_eq!(roots(&[&config, &flag]), json!(["/from-flag"]));
 
     let variable = format!("from-variable={path}");
-    let output = start(
-        &[&config, "--listen=wrong"],
-        &[("MCP_ROOT", &variable), ("MCP_LISTEN", "also wrong")],
-    );
+    let output = start(&[&config, "--listen=wrong"], &[("MCP_ROOT", &variable), ("MCP_LISTEN", "also wrong")]);
     let text = told(&output);
     assert!(
         text.contains("1 setting is wrong") && text.contains("--listen\n"),
@@ -150,21 +131,13 @@ fn help_and_version_teach() {
     let help = start(&["--help"], &[]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success());
-    for expected in [
-        "--root <NAME=PATH>",
-        "MCP_LISTEN",
-        "[default: 127.0.0.1:8080]",
-        "--stdio",
-        "Examples:",
-        "Exit codes",
-    ] {
+    for expected in
+        ["--root <NAME=PATH>", "MCP_LISTEN", "[default: 127.0.0.1:8080]", "--stdio", "Examples:", "Exit codes"]
+    {
         assert!(text.contains(expected), "no {expected} in\n{text}");
     }
     let version = start(&["--version"], &[]);
-    assert_eq!(
-        String::from_utf8(version.stdout).unwrap(),
-        concat!("mcp-filesystem ", env!("CARGO_PKG_VERSION"), "\n")
-    );
+    assert_eq!(String::from_utf8(version.stdout).unwrap(), concat!("mcp-filesystem ", env!("CARGO_PKG_VERSION"), "\n"));
 }
 
 #[test]

@@ -36,10 +36,7 @@ fn the_list_of_tools_is_stable_small_and_complete() {
     let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert!(names.is_sorted(), "{names:?}");
     for tool in tools {
-        assert!(
-            tool["title"].is_string() && tool["outputSchema"]["type"] == "object",
-            "{tool}"
-        );
+        assert!(tool["title"].is_string() && tool["outputSchema"]["type"] == "object", "{tool}");
         assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
         assert!(!tool.to_string().contains("$ref"), "{tool}");
         assert!(tool["description"].as_str().unwrap().len() < 200, "{tool}");
@@ -62,10 +59,7 @@ fn text_is_read_whole_by_head_tail_and_lines() {
     });
     let read = |name: &str, more: Value| {
         let mut arguments = json!({"path": format!("/data/{name}")});
-        arguments
-            .as_object_mut()
-            .unwrap()
-            .extend(more.as_object().unwrap().clone());
+        arguments.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let result = world.call("read_text_file", arguments);
         assert_eq!(result["truncated"], false);
         result["content"].as_str().unwrap().to_owned()
@@ -89,28 +83,11 @@ fn text_is_read_whole_by_head_tail_and_lines() {
     assert_eq!(read("bom.txt", json!({})), "text");
     assert_eq!(read("empty.txt", json!({"tail": 3})), "");
     assert!(
-        world
-            .fails(
-                "read_text_file",
-                json!({"path": "/data/five.txt", "head": 1, "tail": 1})
-            )
-            .contains("choose one")
+        world.fails("read_text_file", json!({"path": "/data/five.txt", "head": 1, "tail": 1})).contains("choose one")
     );
-    assert!(
-        world
-            .fails("read_text_file", json!({"path": "/data/five.txt", "offset": 0}))
-            .contains("from 1")
-    );
-    assert!(
-        world
-            .fails("read_text_file", json!({"path": "/data"}))
-            .contains("not a regular file")
-    );
-    assert!(
-        world
-            .fails("read_text_file", json!({"path": "/data/none.txt"}))
-            .contains("does not exist")
-    );
+    assert!(world.fails("read_text_file", json!({"path": "/data/five.txt", "offset": 0})).contains("from 1"));
+    assert!(world.fails("read_text_file", json!({"path": "/data"})).contains("not a regular file"));
+    assert!(world.fails("read_text_file", json!({"path": "/data/none.txt"})).contains("does not exist"));
 }
 
 #[test]
@@ -132,11 +109,7 @@ fn long_text_comes_in_pieces_that_join_without_loss() {
     let tail = world.call("read_text_file", json!({"path": "/data/long.txt", "tail": 3999}));
     assert_eq!(tail["truncated"], true);
     let content = tail["content"].as_str().unwrap();
-    assert!(
-        whole.ends_with(content) && content.len() > 20_000,
-        "{} bytes",
-        content.len()
-    );
+    assert!(whole.ends_with(content) && content.len() > 20_000, "{} bytes", content.len());
 }
 
 #[test]
@@ -165,42 +138,17 @@ fn several_files_are_read_with_an_error_in_place_of_each_that_fails() {
         fs::write(root.join("a.txt"), "a").unwrap();
         fs::write(root.join("large.txt"), "x\n".repeat(60_000)).unwrap();
     });
-    let paths = json!([
-        "/data/a.txt",
-        "/data/none.txt",
-        "/data/large.txt",
-        "/data/a.txt",
-        "/data/../x"
-    ]);
+    let paths = json!(["/data/a.txt", "/data/none.txt", "/data/large.txt", "/data/a.txt", "/data/../x"]);
     let files = world.call("read_multiple_files", json!({"paths": paths}))["files"].clone();
-    assert_eq!(
-        files[0],
-        json!({"path": "/data/a.txt", "content": "a", "truncated": false})
-    );
+    assert_eq!(files[0], json!({"path": "/data/a.txt", "content": "a", "truncated": false}));
     assert!(files[1]["error"].as_str().unwrap().contains("does not exist"));
     assert_eq!(files[2]["truncated"], true);
     assert!(files[4]["error"].is_string());
-    assert!(
-        world
-            .fails("read_multiple_files", json!({"paths": []}))
-            .contains("1 to 50 paths")
-    );
+    assert!(world.fails("read_multiple_files", json!({"paths": []})).contains("1 to 50 paths"));
     let many = vec!["/data/large.txt"; 50];
-    assert_eq!(
-        world.call("read_multiple_files", json!({"paths": many}))["files"]
-            .as_array()
-            .unwrap()
-            .len(),
-        50
-    );
+    assert_eq!(world.call("read_multiple_files", json!({"paths": many}))["files"].as_array().unwrap().len(), 50);
     let silly = vec!["\u{1}".repeat(4000); 50];
-    assert_eq!(
-        world.call("read_multiple_files", json!({"paths": silly}))["files"]
-            .as_array()
-            .unwrap()
-            .len(),
-        50
-    );
+    assert_eq!(world.call("read_multiple_files", json!({"paths": silly}))["files"].as_array().unwrap().len(), 50);
 }
 
 #[test]
@@ -212,36 +160,16 @@ fn media_comes_as_base64_of_its_kind() {
         fs::write(root.join("huge.bin"), vec![0; 4 * 1024 * 1024 + 1]).unwrap();
         fs::write(root.join("largest.png"), vec![0; 4 * 1024 * 1024]).unwrap();
     });
-    let content = |name: &str| {
-        world
-            .server
-            .call("read_media_file", json!({"path": format!("/data/{name}")}))["content"]
-            .clone()
-    };
-    assert_eq!(
-        content("dot.png"),
-        json!([{"type": "image", "data": "iVBORw==", "mimeType": "image/png"}])
-    );
-    assert_eq!(
-        content("beep.wav"),
-        json!([{"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"}])
-    );
+    let content =
+        |name: &str| world.server.call("read_media_file", json!({"path": format!("/data/{name}")}))["content"].clone();
+    assert_eq!(content("dot.png"), json!([{"type": "image", "data": "iVBORw==", "mimeType": "image/png"}]));
+    assert_eq!(content("beep.wav"), json!([{"type": "audio", "data": "UklGRg==", "mimeType": "audio/wav"}]));
     let resource = json!({"uri": "file:///data/a%20b.pdf", "mimeType": "application/pdf", "blob": "JVBERg=="});
     assert_eq!(content("a b.pdf"), json!([{"type": "resource", "resource": resource}]));
     let result = world.call("read_media_file", json!({"path": "/data/dot.png"}));
-    assert_eq!(
-        result,
-        json!({"path": "/data/dot.png", "mime_type": "image/png", "size": 4})
-    );
-    assert!(
-        world
-            .fails("read_media_file", json!({"path": "/data/huge.bin"}))
-            .contains("at most 4194304")
-    );
-    assert_eq!(
-        world.call("read_media_file", json!({"path": "/data/largest.png"}))["size"],
-        4 * 1024 * 1024
-    );
+    assert_eq!(result, json!({"path": "/data/dot.png", "mime_type": "image/png", "size": 4}));
+    assert!(world.fails("read_media_file", json!({"path": "/data/huge.bin"})).contains("at most 4194304"));
+    assert_eq!(world.call("read_media_file", json!({"path": "/data/largest.png"}))["size"], 4 * 1024 * 1024);
 }
 
 #[test]
@@ -254,18 +182,8 @@ fn wrong_arguments_are_the_tools_errors_and_say_what_is_expected() {
          path (string, required)"
     );
     assert!(
-        world
-            .fails("list_directory", json!({"path": "/data", "confirm": true}))
-            .contains("unknown field `confirm`")
+        world.fails("list_directory", json!({"path": "/data", "confirm": true})).contains("unknown field `confirm`")
     );
-    assert!(
-        world
-            .fails("list_allowed_directories", json!({"x": 1}))
-            .contains("expected no arguments")
-    );
-    assert!(
-        world
-            .fails("read_text_file", json!({"path": ["/data"]}))
-            .contains("at `path`")
-    );
+    assert!(world.fails("list_allowed_directories", json!({"x": 1})).contains("expected no arguments"));
+    assert!(world.fails("read_text_file", json!({"path": ["/data"]})).contains("at `path`"));
 }

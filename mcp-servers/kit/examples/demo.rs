@@ -41,12 +41,7 @@ impl Server for Demo {
     fn tools(_: &mut Sources) -> Option<Registry> {
         let patient = tool("wait", "Answers after so many milliseconds", wait).with_timeout(Duration::from_mins(5));
         let hasty = tool("hurry", "Like wait, but gives up after 50 ms", wait).with_timeout(Duration::from_millis(50));
-        let tools = [
-            patient,
-            hasty,
-            tool("flood", "Answers with so many bytes", flood),
-            tool("fall", "Panics", fall),
-        ];
+        let tools = [patient, hasty, tool("flood", "Answers with so many bytes", flood), tool("fall", "Panics", fall)];
         Registry::new(tools).ok()
     }
 }
@@ -66,9 +61,7 @@ async fn wait(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
 
 async fn flood(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
     let length = usize::try_from(arguments.number).unwrap_or_default();
-    Ok(Reply::new(Said {
-        said: "x".repeat(length),
-    }))
+    Ok(Reply::new(Said { said: "x".repeat(length) }))
 }
 
 #[expect(clippy::panic, reason = "this is what the tool is for")]

@@ -25,11 +25,7 @@ impl Call {
     /// A call of its own with the default budget, outside any server (for tests of handlers).
     #[must_use]
     pub fn detached(timeout: Duration) -> Self {
-        Self {
-            budget: RESPONSE_BUDGET,
-            deadline: Instant::now() + timeout,
-            cancelled: CancellationToken::new(),
-        }
+        Self { budget: RESPONSE_BUDGET, deadline: Instant::now() + timeout, cancelled: CancellationToken::new() }
     }
 
     /// The most bytes the structured result may have.
@@ -45,10 +41,7 @@ impl Call {
             return Err(ToolError::of(Failure::Cancelled, "the call was cancelled"));
         }
         if Instant::now() >= self.deadline {
-            return Err(ToolError::of(
-                Failure::Timeout,
-                "the call ran out of time; ask for less at once",
-            ));
+            return Err(ToolError::of(Failure::Timeout, "the call ran out of time; ask for less at once"));
         }
         Ok(())
     }
@@ -62,10 +55,7 @@ impl Call {
         match tokio::task::spawn_blocking(move || work(&self)).await {
             Ok(result) => result,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            Err(_) => Err(ToolError::of(
-                Failure::Cancelled,
-                "the server is shutting down; try again",
-            )),
+            Err(_) => Err(ToolError::of(Failure::Cancelled, "the server is shutting down; try again")),
         }
     }
 }
@@ -79,17 +69,10 @@ pub(crate) async fn run(
 ) -> Result<Answer, ToolError> {
     let start = Instant::now();
     let _running = metrics.running();
-    let result = guarded(tool, arguments, caller)
-        .await
-        .and_then(|answer| within_budget(tool, answer));
+    let result = guarded(tool, arguments, caller).await.and_then(|answer| within_budget(tool, answer));
     let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
     metrics.tool_call(tool.name, outcome, start.elapsed());
-    tracing::debug!(
-        tool = tool.name,
-        outcome,
-        elapsed_us = start.elapsed().as_micros(),
-        "tool call"
-    );
+    tracing::debug!(tool = tool.name, outcome, elapsed_us = start.elapsed().as_micros(), "tool call");
     result
 }
 
@@ -97,11 +80,7 @@ async fn guarded(tool: &Tool, arguments: Map<String, Value>, caller: &Cancellati
     let cancelled = caller.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
     let _guard: DropGuard = cancelled.clone().drop_guard();
-    let call = Call {
-        budget: tool.budget,
-        deadline: Instant::now() + tool.timeout,
-        cancelled,
-    };
+    let call = Call { budget: tool.budget, deadline: Instant::now() + tool.timeout, cancelled };
     let mut task = tokio::spawn(tool.run(arguments, call));
     let joined = tokio::select! {
         joined = &mut task => joined,
@@ -117,10 +96,8 @@ async fn guarded(tool: &Tool, arguments: Map<String, Value>, caller: &Cancellati
     };
     joined.unwrap_or_else(|error| {
         tracing::error!(tool = tool.name, %error, "a tool panicked");
-        let message = format!(
-            "{} failed inside the server; this is a defect of the server, not of the call",
-            tool.name
-        );
+        let message =
+            format!("{} failed inside the server; this is a defect of the server, not of the call", tool.name);
         Err(ToolError::of(Failure::Panic, message))
     })
 }

@@ -66,9 +66,7 @@ impl Stop {
 
 /// How long calls may go on after the grace, so that everything is over within `drain`.
 pub(crate) fn for_calls(stop: Stop, drain: Duration) -> Duration {
-    drain
-        .saturating_sub(stop.grace(drain))
-        .saturating_sub(CUT.min(drain / 4))
+    drain.saturating_sub(stop.grace(drain)).saturating_sub(CUT.min(drain / 4))
 }
 
 /// The signals that end the process.
@@ -80,10 +78,7 @@ pub(crate) struct Signals {
 
 impl Signals {
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
     pub(crate) async fn next(&mut self) -> Stop {

@@ -24,9 +24,5 @@ pub(crate) fn start(settings: &Common) {
 
 /// rmcp writes several lines about every request; it is heard only when it is asked for by name.
 fn filter(given: &str) -> String {
-    if given.contains("rmcp") {
-        given.to_owned()
-    } else {
-        format!("{given},rmcp=error")
-    }
+    if given.contains("rmcp") { given.to_owned() } else { format!("{given},rmcp=error") }
 }

@@ -64,18 +64,8 @@ impl Metrics {
         registry.register("mcp_tool_calls_running", "Tool calls under way", running.clone());
         registry.register("mcp_http_requests", "HTTP requests to /mcp by status", requests.clone());
         registry.register("mcp_tool_calls", "Tool calls by tool and outcome", calls.clone());
-        registry.register(
-            "mcp_tool_call_duration_seconds",
-            "Time a tool call took",
-            durations.clone(),
-        );
-        Self {
-            registry,
-            requests,
-            calls,
-            durations,
-            running,
-        }
+        registry.register("mcp_tool_call_duration_seconds", "Time a tool call took", durations.clone());
+        Self { registry, requests, calls, durations, running }
     }
 
     pub(crate) fn running(&self) -> Running {
@@ -89,19 +79,12 @@ impl Metrics {
 
     pub(crate) fn tool_call(&self, tool: &'static str, outcome: &'static str, duration: Duration) {
         self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
-        self.durations
-            .get_or_create(&ToolLabels { tool })
-            .observe(duration.as_secs_f64());
+        self.durations.get_or_create(&ToolLabels { tool }).observe(duration.as_secs_f64());
     }
 
     /// A call of a tool that does not exist: one series for all such names.
     pub(crate) fn unknown_tool(&self) {
-        self.calls
-            .get_or_create(&CallLabels {
-                tool: "unknown",
-                outcome: "unknown_tool",
-            })
-            .inc();
+        self.calls.get_or_create(&CallLabels { tool: "unknown", outcome: "unknown_tool" }).inc();
     }
 
     pub(crate) fn text(&self) -> Result<String, std::fmt::Error> {

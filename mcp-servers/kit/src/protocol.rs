@@ -70,9 +70,7 @@ impl ServerHandler for Adapter {
                 format!("unknown cursor {cursor:?}: this server lists all its tools on one page, ask without one");
             return Err(ErrorData::invalid_params(message, None));
         }
-        Ok(ListToolsResult::with_all_items(
-            self.registry.tools().map(listed).collect(),
-        ))
+        Ok(ListToolsResult::with_all_items(self.registry.tools().map(listed).collect()))
     }
 
     async fn call_tool(

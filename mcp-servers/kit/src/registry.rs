@@ -71,14 +71,8 @@ fn check(tool: &Tool) -> Result<(), RegistryError> {
         let message = "a closed input schema: put #[serde(deny_unknown_fields)] on the arguments";
         return Err(RegistryError::Schema(tool.name, message));
     }
-    if [&tool.input_schema, &tool.output_schema]
-        .iter()
-        .any(|schema| schema.values().any(refers))
-    {
-        return Err(RegistryError::Schema(
-            tool.name,
-            "schemas without $ref: recursive types cannot be written out",
-        ));
+    if [&tool.input_schema, &tool.output_schema].iter().any(|schema| schema.values().any(refers)) {
+        return Err(RegistryError::Schema(tool.name, "schemas without $ref: recursive types cannot be written out"));
     }
     Ok(())
 }

@@ -70,10 +70,7 @@ pub fn main<S: Server>() -> ExitCode {
     let registry = S::tools(&mut sources);
     let problems = sources.finish();
     let (Some(common), Some(registry), true) = (common, registry, problems.is_empty()) else {
-        eprintln!(
-            "{}: {problems}\n{} --help explains all settings.",
-            identity.name, identity.name
-        );
+        eprintln!("{}: {problems}\n{} --help explains all settings.", identity.name, identity.name);
         return ExitCode::from(2);
     };
     logging::start(&common);
@@ -81,18 +78,10 @@ pub fn main<S: Server>() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fatal(&identity, &error),
     };
-    let adapter = Arc::new(Adapter {
-        identity,
-        registry,
-        metrics: Arc::new(Metrics::new()),
-    });
+    let adapter = Arc::new(Adapter { identity, registry, metrics: Arc::new(Metrics::new()) });
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
-        if common.stdio {
-            Ok(stdio::serve(adapter, signals).await)
-        } else {
-            over_http(adapter, common, signals).await
-        }
+        if common.stdio { Ok(stdio::serve(adapter, signals).await) } else { over_http(adapter, common, signals).await }
     });
     // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
     runtime.shutdown_background();
@@ -107,11 +96,7 @@ fn fatal(identity: &Identity, error: &io::Error) -> ExitCode {
 /// One thread where one CPU is all there is, else one per CPU.
 fn runtime() -> io::Result<Runtime> {
     let cpus = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut builder = if cpus <= 1 {
-        Builder::new_current_thread()
-    } else {
-        Builder::new_multi_thread()
-    };
+    let mut builder = if cpus <= 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
     builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build()
 }
 
@@ -121,10 +106,7 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
     let health = listen::bind(settings.health_listen, "--health-listen").await?;
     let (address, health_address) = (main.local_addr()?, health.local_addr()?);
 
-    let allow = AllowList {
-        hosts: settings.allowed_hosts,
-        origins: settings.allowed_origins,
-    };
+    let allow = AllowList { hosts: settings.allowed_hosts, origins: settings.allowed_origins };
     let identity = adapter.identity;
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.metrics));
     let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));
@@ -141,10 +123,7 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
     let end = async {
         tokio::time::sleep(stop.grace(settings.drain)).await;
         lifecycle.closing.cancel();
-        if tokio::time::timeout(for_calls(stop, settings.drain), &mut serving)
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(for_calls(stop, settings.drain), &mut serving).await.is_err() {
             tracing::warn!("calls or streams were still open at the end of the drain and are cut");
         }
         lifecycle.cut.cancel();
@@ -162,11 +141,7 @@ fn hint(identity: &Identity, address: SocketAddr) {
         return;
     }
     let short = identity.name.trim_start_matches("mcp-");
-    let host = if address.ip().is_unspecified() {
-        "127.0.0.1".to_owned()
-    } else {
-        address.ip().to_string()
-    };
+    let host = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
     let host = if host.contains(':') { format!("[{host}]") } else { host };
     let url = format!("http://{host}:{}/mcp", address.port());
     eprintln!("\n{} serves MCP at {url}", identity.title);

@@ -64,29 +64,17 @@ fn wait_for(server: &Server, line: &str) {
 fn a_tool_that_panics_fails_alone() {
     let server = Server::start(demo(), &[]);
     let failed = server.call("fall", json!({"number": 1}));
-    assert_eq!(
-        error_of(&failed),
-        "fall failed inside the server; this is a defect of the server, not of the call"
-    );
-    assert_eq!(
-        server.call("wait", json!({"number": 0}))["structuredContent"],
-        json!({"said": "done"})
-    );
+    assert_eq!(error_of(&failed), "fall failed inside the server; this is a defect of the server, not of the call");
+    assert_eq!(server.call("wait", json!({"number": 0}))["structuredContent"], json!({"said": "done"}));
     let metrics = get(server.health, "/metrics").body;
-    assert!(
-        metrics.contains(r#"mcp_tool_calls_total{tool="fall",outcome="panic"} 1"#),
-        "{metrics}"
-    );
+    assert!(metrics.contains(r#"mcp_tool_calls_total{tool="fall",outcome="panic"} 1"#), "{metrics}");
 }
 
 #[test]
 fn a_tool_that_takes_too_long_is_stopped() {
     let server = Server::start(demo(), &[]);
     let failed = server.call("hurry", json!({"number": 60_000}));
-    assert_eq!(
-        error_of(&failed),
-        "hurry took longer than 50ms and was stopped; ask for less at once"
-    );
+    assert_eq!(error_of(&failed), "hurry took longer than 50ms and was stopped; ask for less at once");
 }
 
 #[test]
@@ -96,38 +84,27 @@ fn an_answer_has_a_largest_size() {
     let largest = 64 * 1024 - frame;
     assert_eq!(server.call("flood", json!({"number": largest}))["isError"], false);
     let failed = server.call("flood", json!({"number": largest + 1}));
-    assert!(
-        error_of(&failed).contains("65537 bytes, more than the 65536"),
-        "{failed}"
-    );
+    assert!(error_of(&failed).contains("65537 bytes, more than the 65536"), "{failed}");
 }
 
 #[test]
 fn an_open_event_stream_does_not_outlast_the_drain() {
     let mut server = Server::start(demo(), &["--drain-seconds=2"]);
     let mut stream = connect(server.address);
-    stream
-        .write_all(call_of("wait", 120_000, "text/event-stream").as_bytes())
-        .unwrap();
+    stream.write_all(call_of("wait", 120_000, "text/event-stream").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
     assert_eq!(get(server.health, "/readyz").status, 200);
     let start = Instant::now();
     server.signal(Signal::SIGTERM);
     assert_eq!(server.end().code(), Some(0));
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "the drain was 2 s, the end came after {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(10), "the drain was 2 s, the end came after {:?}", start.elapsed());
 }
 
 #[test]
 fn a_call_under_way_is_answered_before_the_end() {
     let mut server = Server::start(demo(), &["--drain-seconds=20"]);
     let mut stream = connect(server.address);
-    stream
-        .write_all(call_of("wait", 700, "application/json").as_bytes())
-        .unwrap();
+    stream.write_all(call_of("wait", 700, "application/json").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
     // SIGINT has no grace: the listener closes at once, and still the call is answered.
     server.signal(Signal::SIGINT);
@@ -153,9 +130,7 @@ fn not_ready_comes_before_the_end_and_calls_are_still_served() {
 fn a_second_signal_ends_it_at_once() {
     let mut server = Server::start(demo(), &["--drain-seconds=600"]);
     let mut stream = connect(server.address);
-    stream
-        .write_all(call_of("wait", 120_000, "text/event-stream").as_bytes())
-        .unwrap();
+    stream.write_all(call_of("wait", 120_000, "text/event-stream").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
     server.signal(Signal::SIGINT);
     while get(server.health, "/readyz").status == 200 {}
@@ -166,10 +141,7 @@ fn a_second_signal_ends_it_at_once() {
 #[test]
 fn headers_have_a_largest_size() {
     let server = Server::start(demo(), &[]);
-    let request = format!(
-        "GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n",
-        "x".repeat(40_000)
-    );
+    let request = format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n", "x".repeat(40_000));
     assert_eq!(exchange(server.address, request.as_bytes()).status, 431);
 }
 
@@ -177,9 +149,7 @@ fn headers_have_a_largest_size() {
 fn a_client_that_hangs_up_stops_its_call() {
     let server = Server::start(demo(), &[]);
     let mut stream = connect(server.address);
-    stream
-        .write_all(call_of("wait", 120_000, "application/json").as_bytes())
-        .unwrap();
+    stream.write_all(call_of("wait", 120_000, "application/json").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
     drop(stream);
     wait_for(&server, r#"mcp_tool_calls_total{tool="wait",outcome="cancelled"} 1"#);
@@ -190,11 +160,7 @@ fn an_answer_as_events_carries_the_same_message() {
     let server = Server::start(demo(), &[]);
     let request = call_of("wait", 0, "text/event-stream").replace("\r\nhost", "\r\nconnection: close\r\nhost");
     let answer = exchange(server.address, request.as_bytes());
-    assert!(
-        answer.head.contains("content-type: text/event-stream"),
-        "{}",
-        answer.head
-    );
+    assert!(answer.head.contains("content-type: text/event-stream"), "{}", answer.head);
     let data = answer.body.lines().find_map(|line| line.strip_prefix("data:")).unwrap();
     let message: serde_json::Value = serde_json::from_str(data).unwrap();
     assert_eq!(message["result"]["structuredContent"], json!({"said": "done"}));
@@ -204,8 +170,7 @@ fn an_answer_as_events_carries_the_same_message() {
 fn an_idle_connection_does_not_delay_the_end() {
     let mut server = Server::start(demo(), &["--drain-seconds=60"]);
     let mut idle = connect(server.address);
-    idle.write_all(call_of("wait", 0, "application/json").as_bytes())
-        .unwrap();
+    idle.write_all(call_of("wait", 0, "application/json").as_bytes()).unwrap();
     let mut first = [0; 12];
     idle.read_exact(&mut first).unwrap();
     assert_eq!(&first, b"HTTP/1.1 200");

@@ -49,17 +49,8 @@ mod tests {
     #[test]
     fn secrets_are_denied_by_name_whatever_the_case() {
         let deny = Deny::with(["*.secret"].into_iter()).unwrap();
-        for name in [
-            ".env",
-            ".env.local",
-            ".ENV",
-            "server.pem",
-            "TLS.KEY",
-            ".git",
-            "id_rsa",
-            "id_rsa.pub",
-            "a.secret",
-        ] {
+        for name in [".env", ".env.local", ".ENV", "server.pem", "TLS.KEY", ".git", "id_rsa", "id_rsa.pub", "a.secret"]
+        {
             assert!(deny.matches(name), "{name}");
         }
         for name in ["env", "environment", "key", "keys.txt", ".gitignore", "pem", "rsa"] {

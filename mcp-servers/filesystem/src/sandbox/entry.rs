@@ -43,12 +43,7 @@ impl Entry {
     pub(super) fn new(name: String, metadata: &Metadata, linked: bool) -> Self {
         let kind = Kind::of(metadata);
         let size = if kind == Kind::File { metadata.len() } else { 0 };
-        Self {
-            name,
-            kind,
-            size,
-            linked,
-        }
+        Self { name, kind, size, linked }
     }
 }
 

@@ -72,10 +72,7 @@ impl Sandbox {
     /// Reads a path a client sent.
     pub(crate) fn path(&self, text: &str) -> Result<VirtualPath, ToolError> {
         let path = VirtualPath::parse(text, &self.names())?;
-        let hidden = path
-            .names()
-            .iter()
-            .any(|name| name.starts_with("..") || self.deny.matches(name));
+        let hidden = path.names().iter().any(|name| name.starts_with("..") || self.deny.matches(name));
         if hidden { Err(denied(&path)) } else { Ok(path) }
     }
 
@@ -83,11 +80,7 @@ impl Sandbox {
     pub(crate) fn directory(&self, path: &VirtualPath) -> Result<Directory<'_>, ToolError> {
         self.resolved(path, |root, real| {
             let dir = open_dir(&root.dir, real)?;
-            Ok(Directory {
-                root,
-                real: real.to_owned(),
-                dir,
-            })
+            Ok(Directory { root, real: real.to_owned(), dir })
         })
     }
 
@@ -103,10 +96,7 @@ impl Sandbox {
             options.read(true).follow(FollowSymlinks::No).nonblock(true);
             let file: File = parent.open_with(&name, &options)?;
             let metadata = file.metadata()?;
-            Ok(metadata.is_file().then(|| OpenFile {
-                file: file.into_std(),
-                metadata,
-            }))
+            Ok(metadata.is_file().then(|| OpenFile { file: file.into_std(), metadata }))
         })?;
         opened.ok_or_else(|| {
             let message = format!("{path} is not a regular file; directories can be listed, anything else is not read");
@@ -184,10 +174,7 @@ impl Sandbox {
         let mut tries = 0;
         loop {
             tries += 1;
-            let real = root
-                .dir
-                .canonicalize(path.below())
-                .map_err(|error| tell(path, &error))?;
+            let real = root.dir.canonicalize(path.below()).map_err(|error| tell(path, &error))?;
             self.check_real(&real).map_err(|()| denied(path))?;
             match work(root, &real) {
                 Ok(value) => return Ok(value),
@@ -206,11 +193,7 @@ impl Sandbox {
 impl Directory<'_> {
     /// Opens a directory in this one, unless it is a link by now.
     pub(crate) fn child(&self, name: &str) -> io::Result<Self> {
-        Ok(Self {
-            root: self.root,
-            real: self.real.join(name),
-            dir: self.dir.open_dir_nofollow(name)?,
-        })
+        Ok(Self { root: self.root, real: self.real.join(name), dir: self.dir.open_dir_nofollow(name)? })
     }
 }
 

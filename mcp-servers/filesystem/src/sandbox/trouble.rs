@@ -10,9 +10,7 @@ const TOO_MANY_LINKS: i32 = 40;
 
 /// The path is on the deny list. Said before the disk is asked, so that it does not tell whether the file exists.
 pub(super) fn denied(path: &VirtualPath) -> ToolError {
-    ToolError::new(format!(
-        "{path} is refused: names that usually hold secrets are not served"
-    ))
+    ToolError::new(format!("{path} is refused: names that usually hold secrets are not served"))
 }
 
 /// An error of the disk.

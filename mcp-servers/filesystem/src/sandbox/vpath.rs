@@ -31,29 +31,17 @@ impl VirtualPath {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(ToolError::new(format!("{text:?} does not begin with /; {}", told())));
         };
-        let names: Vec<&str> = rest
-            .split('/')
-            .filter(|name| !name.is_empty() && *name != ".")
-            .collect();
+        let names: Vec<&str> = rest.split('/').filter(|name| !name.is_empty() && *name != ".").collect();
         if names.contains(&"..") {
-            return Err(ToolError::new(format!(
-                "{text:?} contains `..`; write the path out; {}",
-                told()
-            )));
+            return Err(ToolError::new(format!("{text:?} contains `..`; write the path out; {}", told())));
         }
         if names.iter().any(|name| name.len() > LONGEST_NAME) {
-            return Err(ToolError::new(format!(
-                "a name in the path is longer than {LONGEST_NAME} bytes; {}",
-                told()
-            )));
+            return Err(ToolError::new(format!("a name in the path is longer than {LONGEST_NAME} bytes; {}", told())));
         }
         let mut names = names.into_iter().map(str::to_owned);
         let root = names.next().filter(|name| roots.clone().any(|root| root == name));
         let root = root.ok_or_else(|| ToolError::new(format!("{text:?} is not below a root; {}", told())))?;
-        Ok(Self {
-            root,
-            names: names.collect(),
-        })
+        Ok(Self { root, names: names.collect() })
     }
 
     pub(crate) fn root(&self) -> &str {
@@ -66,11 +54,7 @@ impl VirtualPath {
 
     /// The path relative to the root.
     pub(crate) fn below(&self) -> PathBuf {
-        if self.names.is_empty() {
-            PathBuf::from(".")
-        } else {
-            self.names.iter().collect()
-        }
+        if self.names.is_empty() { PathBuf::from(".") } else { self.names.iter().collect() }
     }
 
     /// This path and one more name.
@@ -106,32 +90,11 @@ mod tests {
 
     #[test]
     fn refusals_say_what_a_path_looks_like() {
-        for text in [
-            "",
-            "data/a",
-            "/",
-            "/etc/passwd",
-            "/Data",
-            "/data/../docs",
-            "/data/a\0b",
-            "C:\\data",
-            "~/a",
-        ] {
+        for text in ["", "data/a", "/", "/etc/passwd", "/Data", "/data/../docs", "/data/a\0b", "C:\\data", "~/a"] {
             let error = parse(text).unwrap_err();
-            assert!(
-                error.ends_with("expected a path below one of /data, /docs"),
-                "{text:?}: {error}"
-            );
+            assert!(error.ends_with("expected a path below one of /data, /docs"), "{text:?}: {error}");
         }
-        assert!(
-            parse(&format!("/data/{}", "a/".repeat(4000)))
-                .unwrap_err()
-                .contains("at most 4096")
-        );
-        assert!(
-            parse(&format!("/data/{}", "a".repeat(300)))
-                .unwrap_err()
-                .contains("longer than 255")
-        );
+        assert!(parse(&format!("/data/{}", "a/".repeat(4000))).unwrap_err().contains("at most 4096"));
+        assert!(parse(&format!("/data/{}", "a".repeat(300))).unwrap_err().contains("longer than 255"));
     }
 }

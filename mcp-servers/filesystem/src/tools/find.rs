@@ -58,20 +58,11 @@ fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Fo
     })?;
     let next_offset = page.next_offset();
     let truncated = next_offset.is_some() || walk.incomplete;
-    let mut text = if page.items.is_empty() {
-        "[no matches]".to_owned()
-    } else {
-        page.items.join("\n")
-    };
+    let mut text = if page.items.is_empty() { "[no matches]".to_owned() } else { page.items.join("\n") };
     if let Some(next) = next_offset {
         let _ = write!(text, "\n[truncated; go on with offset {next}]");
     } else if truncated {
         text.push_str("\n[not everything was searched; begin further down]");
     }
-    Ok(Reply::new(Found {
-        matches: page.items,
-        truncated,
-        next_offset,
-    })
-    .text(text))
+    Ok(Reply::new(Found { matches: page.items, truncated, next_offset }).text(text))
 }

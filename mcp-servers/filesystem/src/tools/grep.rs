@@ -84,21 +84,9 @@ struct Grep<'a> {
 fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Found>, ToolError> {
     let path = sandbox.path(&arguments.path)?;
     let pattern = compile(&arguments.pattern, arguments.ignore_case)?;
-    let only = arguments
-        .glob
-        .as_deref()
-        .map(glob)
-        .transpose()?
-        .map(|glob| glob.compile_matcher());
+    let only = arguments.glob.as_deref().map(glob).transpose()?.map(|glob| glob.compile_matcher());
     let page = Page::new(call, arguments.offset, PAGE);
-    let mut grep = Grep {
-        sandbox,
-        call,
-        pattern,
-        page,
-        left: TOTAL,
-        incomplete: false,
-    };
+    let mut grep = Grep { sandbox, call, pattern, page, left: TOTAL, incomplete: false };
     if Kind::of(&sandbox.metadata(&path)?) == Kind::Directory {
         let exclude = excludes(arguments.exclude_patterns.as_ref())?;
         grep.tree(&path, Walk::new(sandbox, call, exclude), only.as_ref())?;
@@ -107,11 +95,7 @@ fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Fo
     }
     let next_offset = grep.page.next_offset();
     let truncated = next_offset.is_some() || grep.incomplete;
-    let lines = grep
-        .page
-        .items
-        .iter()
-        .map(|found| format!("{}:{}: {}", found.path, found.line, found.text));
+    let lines = grep.page.items.iter().map(|found| format!("{}:{}: {}", found.path, found.line, found.text));
     let mut text = lines.collect::<Vec<_>>().join("\n");
     if text.is_empty() {
         text.push_str("[no matches]");
@@ -121,19 +105,11 @@ fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Fo
     } else if truncated {
         text.push_str("\n[some files were too large or too many to be searched; begin further down]");
     }
-    Ok(Reply::new(Found {
-        matches: grep.page.items,
-        truncated,
-        next_offset,
-    })
-    .text(text))
+    Ok(Reply::new(Found { matches: grep.page.items, truncated, next_offset }).text(text))
 }
 
 fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, ToolError> {
-    let built = RegexBuilder::new(pattern)
-        .case_insensitive(ignore_case)
-        .size_limit(PATTERN)
-        .build();
+    let built = RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(PATTERN).build();
     built.map_err(|error| ToolError::new(format!("pattern is not a usable regular expression: {error}")))
 }
 
@@ -194,11 +170,7 @@ impl Grep<'_> {
     fn take(&mut self, path: &str, line: u64, text: &str, at: usize) -> bool {
         let text = excerpt(text, at);
         let cost = weight(path, 64) + json_len(&text);
-        self.page.push(cost, || Match {
-            path: path.to_owned(),
-            line,
-            text,
-        })
+        self.page.push(cost, || Match { path: path.to_owned(), line, text })
     }
 }
 

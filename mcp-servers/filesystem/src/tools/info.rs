@@ -55,9 +55,7 @@ fn info(sandbox: &Sandbox, arguments: &InfoOf, call: &Call) -> Result<Reply<Info
 
 fn described(path: &VirtualPath, kind: Kind, metadata: &Metadata, sha256: Option<String>) -> Info {
     let time = |time: std::io::Result<SystemTime>| {
-        time.ok()
-            .and_then(|time| Timestamp::try_from(time.into_std()).ok())
-            .map(|time| time.to_string())
+        time.ok().and_then(|time| Timestamp::try_from(time.into_std()).ok()).map(|time| time.to_string())
     };
     Info {
         path: path.to_string(),

@@ -88,24 +88,12 @@ pub(super) fn directory(sandbox: &Arc<Sandbox>) -> Tool {
 
 pub(super) fn directory_with_sizes(sandbox: &Arc<Sandbox>) -> Tool {
     let description = "List a directory with the size of each file in bytes, by name or largest first, with totals.";
-    reading(
-        sandbox,
-        "list_directory_with_sizes",
-        "List directory with sizes",
-        description,
-        list_sizes,
-    )
+    reading(sandbox, "list_directory_with_sizes", "List directory with sizes", description, list_sizes)
 }
 
 pub(super) fn allowed_directories(sandbox: &Arc<Sandbox>) -> Tool {
     let description = "List the root directories this server reads. Every path begins with one of them.";
-    reading(
-        sandbox,
-        "list_allowed_directories",
-        "List allowed directories",
-        description,
-        allowed,
-    )
+    reading(sandbox, "list_allowed_directories", "List allowed directories", description, allowed)
 }
 
 fn list(sandbox: &Sandbox, arguments: &List, call: &Call) -> Result<Reply<Listing>, ToolError> {
@@ -115,10 +103,7 @@ fn list(sandbox: &Sandbox, arguments: &List, call: &Call) -> Result<Reply<Listin
     let mut page = Page::new(call, arguments.offset, PAGE);
     for entry in entries {
         let cost = weight(&entry.name, FIELDS);
-        if !page.push(cost, || Listed {
-            name: entry.name,
-            r#type: entry.kind,
-        }) {
+        if !page.push(cost, || Listed { name: entry.name, r#type: entry.kind }) {
             break;
         }
     }
@@ -128,11 +113,7 @@ fn list(sandbox: &Sandbox, arguments: &List, call: &Call) -> Result<Reply<Listin
         text
     });
     finish(&mut text, next_offset);
-    let listing = Listing {
-        entries: page.items,
-        truncated: next_offset.is_some() || !complete,
-        next_offset,
-    };
+    let listing = Listing { entries: page.items, truncated: next_offset.is_some() || !complete, next_offset };
     Ok(Reply::new(listing).text(text))
 }
 
@@ -149,11 +130,7 @@ fn list_sizes(sandbox: &Sandbox, arguments: &ListSizes, call: &Call) -> Result<R
     let total_size = entries.iter().map(|entry| entry.size).sum();
     let mut page = Page::new(call, arguments.offset, PAGE);
     for Entry { name, kind, size, .. } in entries {
-        if !page.push(weight(&name, FIELDS + 32), || Sized {
-            name,
-            r#type: kind,
-            size,
-        }) {
+        if !page.push(weight(&name, FIELDS + 32), || Sized { name, r#type: kind, size }) {
             break;
         }
     }
@@ -165,20 +142,11 @@ fn list_sizes(sandbox: &Sandbox, arguments: &ListSizes, call: &Call) -> Result<R
         };
         text
     });
-    let _ = writeln!(
-        text,
-        "{total_files} files, {total_directories} directories, {total_size} B"
-    );
+    let _ = writeln!(text, "{total_files} files, {total_directories} directories, {total_size} B");
     finish(&mut text, next_offset);
     let truncated = next_offset.is_some() || !complete;
-    let listing = SizedListing {
-        entries: page.items,
-        total_files,
-        total_directories,
-        total_size,
-        truncated,
-        next_offset,
-    };
+    let listing =
+        SizedListing { entries: page.items, total_files, total_directories, total_size, truncated, next_offset };
     Ok(Reply::new(listing).text(text))
 }
 

@@ -16,12 +16,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 /// The same as base64, with room for the fields around it.
 const BUDGET: usize = 6 * 1024 * 1024;
 /// What a path in a URI keeps as it is.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'/')
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,33 +57,15 @@ fn read(sandbox: &Sandbox, arguments: &ReadMedia, call: &Call) -> Result<Reply<M
         return Err(too_large(size));
     }
     let shown = path.to_string();
-    let mime_type = mime_guess::from_path(&shown)
-        .first_or_octet_stream()
-        .essence_str()
-        .to_owned();
+    let mime_type = mime_guess::from_path(&shown).first_or_octet_stream().essence_str().to_owned();
     let data = STANDARD.encode(bytes);
     let content = if mime_type.starts_with("image/") {
-        Content::Image {
-            data,
-            mime_type: mime_type.clone(),
-        }
+        Content::Image { data, mime_type: mime_type.clone() }
     } else if mime_type.starts_with("audio/") {
-        Content::Audio {
-            data,
-            mime_type: mime_type.clone(),
-        }
+        Content::Audio { data, mime_type: mime_type.clone() }
     } else {
         let uri = format!("file://{}", utf8_percent_encode(&shown, PATH));
-        Content::Blob {
-            uri,
-            data,
-            mime_type: mime_type.clone(),
-        }
+        Content::Blob { uri, data, mime_type: mime_type.clone() }
     };
-    Ok(Reply::new(Media {
-        path: shown,
-        mime_type,
-        size,
-    })
-    .content(content))
+    Ok(Reply::new(Media { path: shown, mime_type, size }).content(content))
 }

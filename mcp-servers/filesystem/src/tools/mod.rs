@@ -71,14 +71,7 @@ impl<T> Page<T> {
     fn new(call: &Call, offset: Option<u32>, limit: usize) -> Self {
         let offset = offset.map_or(0, |offset| usize::try_from(offset).unwrap_or(usize::MAX));
         let left = call.budget().saturating_sub(Self::FRAME);
-        Self {
-            items: Vec::new(),
-            offset,
-            limit,
-            seen: 0,
-            left,
-            full: false,
-        }
+        Self { items: Vec::new(), offset, limit, seen: 0, left, full: false }
     }
 
     /// Takes one more item of about `bytes` bytes as JSON; `false` when the page is full.

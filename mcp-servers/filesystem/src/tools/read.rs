@@ -78,28 +78,14 @@ pub(super) fn text_file(sandbox: &Arc<Sandbox>) -> Tool {
 
 pub(super) fn multiple_files(sandbox: &Arc<Sandbox>) -> Tool {
     let description = "Read several UTF-8 text files at once. A file that cannot be read has an error in its place.";
-    reading(
-        sandbox,
-        "read_multiple_files",
-        "Read multiple files",
-        description,
-        read_many,
-    )
+    reading(sandbox, "read_multiple_files", "Read multiple files", description, read_many)
 }
 
 fn read_text(sandbox: &Sandbox, arguments: &ReadText, call: &Call) -> Result<Reply<TextFile>, ToolError> {
-    let &ReadText {
-        ref path,
-        head,
-        tail,
-        offset,
-        limit,
-    } = arguments;
+    let &ReadText { ref path, head, tail, offset, limit } = arguments;
     let ways = [head.is_some(), tail.is_some(), offset.is_some() || limit.is_some()];
     if ways.into_iter().filter(|way| *way).count() > 1 {
-        return Err(ToolError::new(
-            "expected one of head, tail, or offset with limit; found several: choose one",
-        ));
+        return Err(ToolError::new("expected one of head, tail, or offset with limit; found several: choose one"));
     }
     if offset == Some(0) {
         return Err(ToolError::new("offset counts lines from 1; found 0"));
@@ -109,22 +95,12 @@ fn read_text(sandbox: &Sandbox, arguments: &ReadText, call: &Call) -> Result<Rep
     let size = opened.metadata.len();
     let shown = path.to_string();
     let budget = call.budget().saturating_sub(FRAME + json_len(&shown));
-    let Piece {
-        text,
-        truncated,
-        next_line,
-    } = match tail {
+    let Piece { text, truncated, next_line } = match tail {
         Some(count) => text::tail(&path, opened.file, size, count, budget)?,
         None => text::lines(&path, opened.file, offset.unwrap_or(1), head.or(limit), budget, call)?,
     };
     let note = note(truncated, next_line, size);
-    let reply = TextFile {
-        path: shown,
-        content: text.clone(),
-        size,
-        truncated,
-        next_offset: next_line,
-    };
+    let reply = TextFile { path: shown, content: text.clone(), size, truncated, next_offset: next_line };
     let reply = Reply::new(reply).text(text);
     Ok(if let Some(note) = note { reply.text(note) } else { reply })
 }
@@ -146,10 +122,7 @@ fn read_many(sandbox: &Sandbox, arguments: &ReadMany, call: &Call) -> Result<Rep
     }
     // Every path is repeated in the answer and may come with an error; what is left after that is for contents.
     let shown: Vec<String> = arguments.paths.iter().map(|path| shorten(path, LONGEST_PATH)).collect();
-    let reserved: usize = shown
-        .iter()
-        .map(|path| json_len(path) + error_room(path) + OBJECT)
-        .sum();
+    let reserved: usize = shown.iter().map(|path| json_len(path) + error_room(path) + OBJECT).sum();
     let mut left = call.budget().saturating_sub(FRAME + reserved);
     let mut files = Vec::with_capacity(count);
     for (text, path) in arguments.paths.iter().zip(shown) {
@@ -164,12 +137,7 @@ fn read_many(sandbox: &Sandbox, arguments: &ReadMany, call: &Call) -> Result<Rep
             Err(error) => (None, Some(shorten(&error.to_string(), error_room(&path))), false),
         };
         left = left.saturating_sub(content.as_deref().map_or(0, json_len));
-        files.push(OneOfMany {
-            path,
-            content,
-            error,
-            truncated,
-        });
+        files.push(OneOfMany { path, content, error, truncated });
     }
     Ok(Reply::new(ManyFiles { files }))
 }

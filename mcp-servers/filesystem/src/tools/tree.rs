@@ -62,19 +62,12 @@ struct Growth<'a> {
 fn tree(sandbox: &Sandbox, arguments: &TreeOf, call: &Call) -> Result<Reply<Tree>, ToolError> {
     let depth = arguments.depth.unwrap_or(DEPTH);
     if !(1..=DEEPEST).contains(&depth) {
-        return Err(ToolError::new(format!(
-            "expected a depth of 1 to {DEEPEST}, found {depth}"
-        )));
+        return Err(ToolError::new(format!("expected a depth of 1 to {DEEPEST}, found {depth}")));
     }
     let path = sandbox.path(&arguments.path)?;
     let directory = sandbox.directory(&path)?;
     let walk = Walk::new(sandbox, call, excludes(arguments.exclude_patterns.as_ref())?);
-    let mut growth = Growth {
-        walk,
-        left: call.budget().saturating_sub(FRAME),
-        depth,
-        truncated: false,
-    };
+    let mut growth = Growth { walk, left: call.budget().saturating_sub(FRAME), depth, truncated: false };
     let tree = growth.nodes(&path, &directory, &mut PathBuf::new(), 1)?;
     let truncated = growth.truncated || growth.walk.incomplete;
     Ok(Reply::new(Tree { tree, truncated }))
@@ -102,11 +95,7 @@ impl Growth<'_> {
                 if entry.kind == Kind::Directory && !entry.linked {
                     children = self.children(path, directory, &entry.name, relative, level)?;
                 }
-                nodes.push(Node {
-                    name: entry.name,
-                    r#type: entry.kind,
-                    children,
-                });
+                nodes.push(Node { name: entry.name, r#type: entry.kind, children });
             }
             relative.pop();
         }

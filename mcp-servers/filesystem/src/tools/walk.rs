@@ -38,13 +38,7 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     pub(super) const fn new(sandbox: &'a Sandbox, call: &'a Call, exclude: GlobSet) -> Self {
-        Self {
-            sandbox,
-            call,
-            exclude,
-            nodes: 0,
-            incomplete: false,
-        }
+        Self { sandbox, call, exclude, nodes: 0, incomplete: false }
     }
 
     /// Visits everything below `start`.
@@ -71,11 +65,7 @@ impl<'a> Walk<'a> {
                 Flow::Continue
             } else {
                 let path = path.join(&entry.name);
-                let mut flow = visit(&Step {
-                    entry: &entry,
-                    relative,
-                    path: &path,
-                })?;
+                let mut flow = visit(&Step { entry: &entry, relative, path: &path })?;
                 if flow == Flow::Continue && entry.kind == Kind::Directory && !entry.linked {
                     flow = self.enter(&path, directory, &entry, relative, depth, visit)?;
                 }
@@ -125,16 +115,10 @@ impl<'a> Walk<'a> {
 
 /// A glob over relative paths, in which `*` does not cross a `/`.
 pub(super) fn glob(pattern: &str) -> Result<Glob, ToolError> {
-    GlobBuilder::new(pattern)
-        .literal_separator(true)
-        .build()
-        .map_err(|error| {
-            let message = format!(
-                "{pattern:?} is not a glob: {}; expected for example *.md or **/*.rs",
-                error.kind()
-            );
-            ToolError::new(message)
-        })
+    GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
+        let message = format!("{pattern:?} is not a glob: {}; expected for example *.md or **/*.rs", error.kind());
+        ToolError::new(message)
+    })
 }
 
 /// What a list of exclude patterns leaves out: a path that matches, at any depth, and everything below it.
@@ -144,6 +128,5 @@ pub(super) fn excludes(patterns: Option<&Vec<String>>) -> Result<GlobSet, ToolEr
         set.add(glob(pattern)?);
         set.add(glob(&format!("**/{pattern}"))?);
     }
-    set.build()
-        .map_err(|error| ToolError::new(format!("the exclude patterns cannot be used: {error}")))
+    set.build().map_err(|error| ToolError::new(format!("the exclude patterns cannot be used: {error}")))
 }

@@ -24,11 +24,7 @@ pub fn world(fill: impl FnOnce(&Path)) -> World {
     fill(directory.path());
     let server = Server::start(BINARY, &[&format!("--root=data={}", directory.path().display())]);
     let tools = server.tools();
-    World {
-        directory,
-        server,
-        tools,
-    }
+    World { directory, server, tools }
 }
 
 impl World {
@@ -36,19 +32,10 @@ impl World {
     pub fn call(&self, tool: &str, arguments: Value) -> Value {
         let mut result = self.server.call(tool, arguments);
         assert_eq!(result["isError"], false, "{tool}: {result}");
-        let declared = self
-            .tools
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|one| one["name"] == tool)
-            .unwrap();
+        let declared = self.tools.as_array().unwrap().iter().find(|one| one["name"] == tool).unwrap();
         let validator = jsonschema::validator_for(&declared["outputSchema"]).unwrap();
         let structured = result["structuredContent"].take();
-        let problems: Vec<String> = validator
-            .iter_errors(&structured)
-            .map(|error| error.to_string())
-            .collect();
+        let problems: Vec<String> = validator.iter_errors(&structured).map(|error| error.to_string()).collect();
         assert_eq!(problems, Vec::<String>::new(), "{tool}: {structured}");
         let declared = declared["outputSchema"]["properties"].as_object().unwrap();
         for name in structured.as_object().unwrap().keys() {

@@ -17,16 +17,8 @@ pub(super) enum Form {
 
 /// Chooses the form by the Accept header.
 pub(super) fn choose(headers: &HeaderMap) -> Result<Form, Refusal> {
-    let values: Vec<&str> = headers
-        .get_all(header::ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .collect();
-    let mut ranges = values
-        .iter()
-        .flat_map(|value| value.split(','))
-        .filter_map(range)
-        .peekable();
+    let values: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut ranges = values.iter().flat_map(|value| value.split(',')).filter_map(range).peekable();
     if ranges.peek().is_none() && values.iter().all(|value| value.trim().is_empty()) {
         return Ok(Form::Json);
     }
@@ -52,20 +44,15 @@ pub(super) fn choose(headers: &HeaderMap) -> Result<Form, Refusal> {
 fn range(entry: &str) -> Option<String> {
     let mut parts = entry.split(';').map(str::trim);
     let range = parts.next().filter(|range| !range.is_empty())?.to_ascii_lowercase();
-    let refused = parts
-        .filter_map(|parameter| parameter.split_once('='))
-        .any(|(name, weight)| {
-            name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
-        });
+    let refused = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, weight)| {
+        name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
+    });
     (!refused).then_some(range)
 }
 
 /// Insists on a JSON body.
 pub(super) fn content_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    let found = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or("none");
+    let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("none");
     let essence = found.split(';').next().unwrap_or_default().trim();
     if essence.eq_ignore_ascii_case("application/json") {
         return Ok(());
@@ -106,11 +93,7 @@ mod tests {
 
     #[test]
     fn events_are_for_clients_that_read_nothing_else() {
-        for values in [
-            &["text/event-stream"][..],
-            &["text/*"],
-            &["text/event-stream, application/json;q=0"],
-        ] {
+        for values in [&["text/event-stream"][..], &["text/*"], &["text/event-stream, application/json;q=0"]] {
             assert_eq!(chosen(values), Some(Form::Events), "{values:?}");
         }
     }

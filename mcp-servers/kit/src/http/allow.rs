@@ -23,10 +23,7 @@ impl AllowList {
         match single(&parts.headers, &header::HOST)? {
             Some(host) => self.host(host)?,
             None if parts.uri.authority().is_none() => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "expected a Host header, found none",
-                ));
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "expected a Host header, found none"));
             }
             None => {}
         }
@@ -65,16 +62,8 @@ fn single<'a>(headers: &'a HeaderMap, name: &header::HeaderName) -> Result<Optio
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("expected one {name} header, found several"),
-        ));
+        return Err(Refusal::new(StatusCode::BAD_REQUEST, format!("expected one {name} header, found several")));
     }
-    let unreadable = || {
-        Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("expected a {name} header of plain text"),
-        )
-    };
+    let unreadable = || Refusal::new(StatusCode::BAD_REQUEST, format!("expected a {name} header of plain text"));
     value.to_str().map(Some).map_err(|_| unreadable())
 }

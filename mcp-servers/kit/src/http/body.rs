@@ -32,10 +32,7 @@ pub(super) async fn read(body: Body, limit: usize) -> Result<Bytes, Refusal> {
     match reading.map_err(slow)? {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(Refusal::new(
-            StatusCode::BAD_REQUEST,
-            format!("the request body broke off: {error}"),
-        )),
+        Err(error) => Err(Refusal::new(StatusCode::BAD_REQUEST, format!("the request body broke off: {error}"))),
     }
 }
 
@@ -53,11 +50,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<Option<RequestId>, Refusal> {
         Refusal::new(StatusCode::BAD_REQUEST, message)
     };
     let outline: Outline = serde_json::from_slice(bytes).map_err(|error| {
-        if error.is_data() {
-            no_object()
-        } else {
-            Refusal::parse(format!("the request body is not JSON: {error}"))
-        }
+        if error.is_data() { no_object() } else { Refusal::parse(format!("the request body is not JSON: {error}")) }
     })?;
     // serde reads a structure from a list as well.
     if bytes.trim_ascii_start().first() != Some(&b'{') {

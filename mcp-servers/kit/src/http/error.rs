@@ -28,20 +28,11 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            code: ErrorCode::INVALID_REQUEST,
-            message: message.into(),
-            data: None,
-            id: None,
-        }
+        Self { status, code: ErrorCode::INVALID_REQUEST, message: message.into(), data: None, id: None }
     }
 
     pub(super) fn parse(message: impl Into<String>) -> Self {
-        Self {
-            code: ErrorCode::PARSE_ERROR,
-            ..Self::new(StatusCode::BAD_REQUEST, message)
-        }
+        Self { code: ErrorCode::PARSE_ERROR, ..Self::new(StatusCode::BAD_REQUEST, message) }
     }
 
     pub(super) fn with_data(mut self, data: Value) -> Self {
@@ -57,28 +48,17 @@ impl Refusal {
     }
 
     pub(super) fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "nothing is served here: MCP is at /mcp, health at /health and /ready",
-        )
+        Self::new(StatusCode::NOT_FOUND, "nothing is served here: MCP is at /mcp, health at /health and /ready")
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self {
-            status,
-            code,
-            message,
-            data,
-            id,
-        } = self;
+        let Self { status, code, message, data, id } = self;
         tracing::debug!(status = status.as_u16(), message, "request refused");
         let mut response = respond(status, id, ErrorData::new(code, message, data));
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("POST"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         response
     }
@@ -87,10 +67,7 @@ impl IntoResponse for Refusal {
 /// Gives rmcp's plain-text errors the form of all others; everything else passes unchanged.
 pub(super) async fn in_json(response: Response, id: Option<RequestId>) -> Response {
     let status = response.status();
-    let is_json = response
-        .headers()
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind == "application/json");
+    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/json");
     if !is_error(status) || is_json {
         return response;
     }
@@ -111,15 +88,10 @@ pub(super) async fn in_json(response: Response, id: Option<RequestId>) -> Respon
 }
 
 fn respond(status: StatusCode, id: Option<RequestId>, error: ErrorData) -> Response {
-    let body = serde_json::to_vec(&JsonRpcError::new(id, error)).unwrap_or_else(|_| {
-        json!({"jsonrpc": "2.0", "error": {"code": -32603, "message": ""}})
-            .to_string()
-            .into()
-    });
+    let body = serde_json::to_vec(&JsonRpcError::new(id, error))
+        .unwrap_or_else(|_| json!({"jsonrpc": "2.0", "error": {"code": -32603, "message": ""}}).to_string().into());
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

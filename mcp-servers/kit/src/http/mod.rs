@@ -47,12 +47,7 @@ struct Front {
 pub(crate) fn routes(adapter: Arc<Adapter>, allow: AllowList, lifecycle: Arc<Lifecycle>) -> Router {
     let json = service(&adapter, &lifecycle, Form::Json);
     let events = service(&adapter, &lifecycle, Form::Events);
-    let front = Arc::new(Front {
-        allow,
-        adapter,
-        json,
-        events,
-    });
+    let front = Arc::new(Front { allow, adapter, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp).with_state(front))
@@ -92,14 +87,9 @@ impl Front {
         let bytes = body::read(body, BODY_LIMIT).await?;
         let id = body::check(&bytes)?;
         // rmcp insists on seeing both types whatever it is going to answer with.
-        parts.headers.insert(
-            header::ACCEPT,
-            HeaderValue::from_static("application/json, text/event-stream"),
-        );
+        parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let service = if form == Form::Json { &self.json } else { &self.events };
-        let response = service
-            .handle(http::Request::from_parts(parts, Full::<Bytes>::new(bytes)))
-            .await;
+        let response = service.handle(http::Request::from_parts(parts, Full::<Bytes>::new(bytes))).await;
         Ok(error::in_json(response.map(Body::new), id).await)
     }
 }

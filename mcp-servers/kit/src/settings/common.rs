@@ -50,25 +50,13 @@ pub struct Common {
 /// The flags of these settings.
 pub(crate) fn flags() -> [Arg; 9] {
     [
-        flag(
-            "listen",
-            "ADDR:PORT",
-            "Where /mcp, /health and /ready are served [default: 127.0.0.1:8080]",
-        ),
-        flag(
-            "health-listen",
-            "ADDR:PORT",
-            "Where /livez, /readyz and /metrics are served [default: 127.0.0.1:9090]",
-        ),
+        flag("listen", "ADDR:PORT", "Where /mcp, /health and /ready are served [default: 127.0.0.1:8080]"),
+        flag("health-listen", "ADDR:PORT", "Where /livez, /readyz and /metrics are served [default: 127.0.0.1:9090]"),
         Arg::new("stdio")
             .long("stdio")
             .action(ArgAction::SetTrue)
             .help("Speak MCP over stdin and stdout instead of HTTP"),
-        flag(
-            "config",
-            "FILE",
-            "YAML file with the same settings under camelCase keys (listen, allowedHosts, ...)",
-        ),
+        flag("config", "FILE", "YAML file with the same settings under camelCase keys (listen, allowedHosts, ...)"),
         repeated(
             "allowed-hosts",
             "HOST,...",
@@ -79,11 +67,7 @@ pub(crate) fn flags() -> [Arg; 9] {
             "ORIGIN,...",
             "Web origins (https://app.example.com) that may call; loopback pages are always allowed",
         ),
-        flag(
-            "drain-seconds",
-            "N",
-            "The longest time from SIGTERM to the end [default: 20]",
-        ),
+        flag("drain-seconds", "N", "The longest time from SIGTERM to the end [default: 20]"),
         flag(
             "log",
             "FILTER",
@@ -103,12 +87,7 @@ impl Common {
             && listen.port() != 0
         {
             let mend = "give --health-listen another port, for example 9090";
-            sources.problems.add(
-                "--listen and --health-listen",
-                "two different addresses",
-                listen.to_string(),
-                mend,
-            );
+            sources.problems.add("--listen and --health-listen", "two different addresses", listen.to_string(), mend);
         }
         let allowed_hosts = hosts(sources);
         let allowed_origins = origins(sources);
@@ -155,12 +134,7 @@ fn hosts(sources: &mut Sources) -> Option<Vec<HostName>> {
         } else {
             "write the bare name, without scheme or path"
         };
-        sources.problems.add(
-            given.at,
-            "a host name such as mcp.example.com",
-            format!("{:?}", given.text),
-            mend,
-        );
+        sources.problems.add(given.at, "a host name such as mcp.example.com", format!("{:?}", given.text), mend);
     }
     parsed.into_iter().collect()
 }
@@ -171,9 +145,7 @@ fn origins(sources: &mut Sources) -> Option<Vec<WebOrigin>> {
     for (given, _) in given.into_iter().zip(&parsed).filter(|(_, origin)| origin.is_none()) {
         let expected = "an origin such as https://app.example.com or http://localhost:6274";
         let mend = "write scheme, host and (unless it is the default) port, without path or pattern";
-        sources
-            .problems
-            .add(given.at, expected, format!("{:?}", given.text), mend);
+        sources.problems.add(given.at, expected, format!("{:?}", given.text), mend);
     }
     parsed.into_iter().collect()
 }
@@ -182,17 +154,11 @@ fn drain(sources: &mut Sources) -> Option<Duration> {
     let Some(given) = sources.one("drain-seconds") else {
         return Some(Duration::from_secs(DRAIN_SECONDS));
     };
-    let seconds = given
-        .text
-        .parse()
-        .ok()
-        .filter(|seconds| *seconds <= LONGEST_DRAIN_SECONDS);
+    let seconds = given.text.parse().ok().filter(|seconds| *seconds <= LONGEST_DRAIN_SECONDS);
     if seconds.is_none() {
         let expected = format!("whole seconds from 0 to {LONGEST_DRAIN_SECONDS}");
         let mend = "keep it below the pod's terminationGracePeriodSeconds";
-        sources
-            .problems
-            .add(given.at, expected, format!("{:?}", given.text), mend);
+        sources.problems.add(given.at, expected, format!("{:?}", given.text), mend);
     }
     seconds.map(Duration::from_secs)
 }
@@ -205,12 +171,7 @@ fn log(sources: &mut Sources) -> Option<String> {
         Ok(_) => Some(given.text),
         Err(error) => {
             let expected = "a level (error, warn, info, debug, trace) or filters such as info,mcp_kit=debug";
-            sources.problems.add(
-                given.at,
-                expected,
-                format!("{:?}: {error}", given.text),
-                "use one of the levels",
-            );
+            sources.problems.add(given.at, expected, format!("{:?}: {error}", given.text), "use one of the levels");
             None
         }
     }
@@ -224,9 +185,7 @@ fn log_format(sources: &mut Sources) -> Option<LogFormat> {
         "text" => Some(LogFormat::Text),
         "json" => Some(LogFormat::Json),
         other => {
-            sources
-                .problems
-                .add(given.at, "text or json", format!("{other:?}"), "use one of the two");
+            sources.problems.add(given.at, "text or json", format!("{other:?}"), "use one of the two");
             None
         }
     }

@@ -31,19 +31,10 @@ impl Document {
             }
         };
         match serde_yaml::from_str::<Option<Mapping>>(&text) {
-            Ok(mapping) => Self {
-                file,
-                rest: mapping.unwrap_or_default(),
-                known: BTreeSet::new(),
-            },
+            Ok(mapping) => Self { file, rest: mapping.unwrap_or_default(), known: BTreeSet::new() },
             Err(error) => {
                 let expected = "a YAML mapping such as `listen: 127.0.0.1:8080`";
-                problems.add(
-                    format!("{at} {file}"),
-                    expected,
-                    error.to_string(),
-                    "correct the file at that place",
-                );
+                problems.add(format!("{at} {file}"), expected, error.to_string(), "correct the file at that place");
                 Self::default()
             }
         }
@@ -62,12 +53,7 @@ impl Document {
         for key in self.rest.keys() {
             let key = key.as_str().map_or_else(|| format!("{key:?}"), str::to_owned);
             let at = format!("key `{key}` in {}", self.file);
-            problems.add(
-                at,
-                format!("one of {known}"),
-                format!("`{key}`"),
-                "correct the spelling or remove the key",
-            );
+            problems.add(at, format!("one of {known}"), format!("`{key}`"), "correct the spelling or remove the key");
         }
     }
 }

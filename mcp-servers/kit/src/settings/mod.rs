@@ -23,12 +23,7 @@ use clap::{Arg, ArgAction};
 /// A setting with one value: flag, variable and file key from one name in kebab case.
 #[must_use]
 pub fn flag(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .env(variable(name))
-        .hide_env_values(true)
-        .value_name(value)
-        .help(help)
+    Arg::new(name).long(name).env(variable(name)).hide_env_values(true).value_name(value).help(help)
 }
 
 /// A setting that may be given several times.

@@ -24,21 +24,14 @@ impl HostName {
         // `a.example.` and `a.example` are one name.
         let host = host.strip_suffix('.').unwrap_or(host);
         (!host.is_empty()).then(|| {
-            Self(
-                host.parse::<IpAddr>()
-                    .map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string()),
-            )
+            Self(host.parse::<IpAddr>().map_or_else(|_| host.to_ascii_lowercase(), |address| address.to_string()))
         })
     }
 
     /// Whether this is the machine itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.0 == "localhost"
-            || self
-                .0
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.to_canonical().is_loopback())
+        self.0 == "localhost" || self.0.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
@@ -72,11 +65,7 @@ impl WebOrigin {
             _ => return None,
         };
         let host = HostName::parse(uri.authority()?.as_str())?;
-        Some(Self {
-            scheme,
-            host,
-            port: uri.port_u16().unwrap_or(default),
-        })
+        Some(Self { scheme, host, port: uri.port_u16().unwrap_or(default) })
     }
 
     /// Whether the page comes from the machine itself.
@@ -98,33 +87,16 @@ mod tests {
             ("[::1]:8080", "::1"),
             ("[2001:DB8::1]", "2001:db8:0::1"),
         ] {
-            assert_eq!(
-                HostName::parse(left).unwrap(),
-                HostName::parse(right).unwrap(),
-                "{left}"
-            );
+            assert_eq!(HostName::parse(left).unwrap(), HostName::parse(right).unwrap(), "{left}");
         }
     }
 
     #[test]
     fn only_the_machine_itself_is_loopback() {
-        for host in [
-            "localhost",
-            "LOCALHOST:80",
-            "127.0.0.1",
-            "127.9.9.9",
-            "[::1]:1",
-            "[::ffff:127.0.0.1]",
-        ] {
+        for host in ["localhost", "LOCALHOST:80", "127.0.0.1", "127.9.9.9", "[::1]:1", "[::ffff:127.0.0.1]"] {
             assert!(HostName::parse(host).unwrap().is_loopback(), "{host}");
         }
-        for host in [
-            "localhost.evil.example",
-            "127.0.0.1.evil.example",
-            "10.0.0.1",
-            "0.0.0.0",
-            "[::]",
-        ] {
+        for host in ["localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.1", "0.0.0.0", "[::]"] {
             assert!(!HostName::parse(host).unwrap().is_loopback(), "{host}");
         }
     }

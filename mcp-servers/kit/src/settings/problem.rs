@@ -28,12 +28,7 @@ impl Problems {
         found: impl Into<String>,
         mend: impl Into<String>,
     ) {
-        self.0.push(Problem {
-            at: at.into(),
-            expected: expected.into(),
-            found: found.into(),
-            mend: mend.into(),
-        });
+        self.0.push(Problem { at: at.into(), expected: expected.into(), found: found.into(), mend: mend.into() });
     }
 
     /// Whether all settings are right.
@@ -51,15 +46,7 @@ impl Problems {
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.0.len();
-        writeln!(
-            formatter,
-            "{count} {}",
-            if count == 1 {
-                "setting is wrong"
-            } else {
-                "settings are wrong"
-            }
-        )?;
+        writeln!(formatter, "{count} {}", if count == 1 { "setting is wrong" } else { "settings are wrong" })?;
         for (index, problem) in self.0.iter().enumerate() {
             writeln!(formatter, "\n  {}. {}", index + 1, problem.at)?;
             writeln!(formatter, "     expected: {}", problem.expected)?;

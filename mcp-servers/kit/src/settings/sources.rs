@@ -26,11 +26,7 @@ pub struct Sources {
 
 impl Sources {
     pub(crate) fn new(matches: ArgMatches) -> Self {
-        let mut sources = Self {
-            matches,
-            document: Document::default(),
-            problems: Problems::default(),
-        };
+        let mut sources = Self { matches, document: Document::default(), problems: Problems::default() };
         if let Some(config) = sources.one("config") {
             sources.document = Document::read(config.text.as_ref(), &config.at, &mut sources.problems);
         }
@@ -59,29 +55,19 @@ impl Sources {
         if values.is_empty()
             && let Some((at, value)) = from_file
         {
-            let entries = if let Value::Sequence(entries) = value {
-                entries
-            } else {
-                vec![value]
-            };
+            let entries = if let Value::Sequence(entries) = value { entries } else { vec![value] };
             for entry in &entries {
                 match scalar(entry) {
                     Some(text) => values.push(Given { text, at: at.clone() }),
-                    None => self.problems.add(
-                        &at,
-                        "a list of plain values",
-                        "a nested list or mapping",
-                        "write `- value`",
-                    ),
+                    None => {
+                        self.problems.add(&at, "a list of plain values", "a nested list or mapping", "write `- value`")
+                    }
                 }
             }
         }
         let parts = values.iter().flat_map(|given| {
             let parts = given.text.split(',').map(str::trim).filter(|part| !part.is_empty());
-            parts.map(|part| Given {
-                text: part.to_owned(),
-                at: given.at.clone(),
-            })
+            parts.map(|part| Given { text: part.to_owned(), at: given.at.clone() })
         });
         parts.collect()
     }
@@ -90,29 +76,15 @@ impl Sources {
     #[must_use]
     pub fn line(&self, name: &str) -> Vec<Given> {
         let source = self.matches.value_source(name);
-        let values = self
-            .matches
-            .try_get_many::<String>(name)
-            .ok()
-            .flatten()
-            .into_iter()
-            .flatten();
+        let values = self.matches.try_get_many::<String>(name).ok().flatten().into_iter().flatten();
         match source {
-            Some(ValueSource::CommandLine) => values
-                .map(|text| Given {
-                    text: text.clone(),
-                    at: format!("--{name}"),
-                })
-                .collect(),
+            Some(ValueSource::CommandLine) => {
+                values.map(|text| Given { text: text.clone(), at: format!("--{name}") }).collect()
+            }
             Some(ValueSource::EnvVariable) => {
                 // An empty variable is how Kubernetes manifests switch one off.
                 let given = values.filter(|text| !text.is_empty());
-                given
-                    .map(|text| Given {
-                        text: text.clone(),
-                        at: variable(name),
-                    })
-                    .collect()
+                given.map(|text| Given { text: text.clone(), at: variable(name) }).collect()
             }
             _ => Vec::new(),
         }
@@ -124,8 +96,7 @@ impl Sources {
         match serde_yaml::from_value(value) {
             Ok(value) => Some((value, at)),
             Err(error) => {
-                self.problems
-                    .add(at, expected, error.to_string(), "correct that key of the file");
+                self.problems.add(at, expected, error.to_string(), "correct that key of the file");
                 None
             }
         }
@@ -134,12 +105,7 @@ impl Sources {
     /// Whether a switch was given.
     #[must_use]
     pub fn switch(&self, name: &str) -> bool {
-        self.matches
-            .try_get_one::<bool>(name)
-            .ok()
-            .flatten()
-            .copied()
-            .unwrap_or_default()
+        self.matches.try_get_one::<bool>(name).ok().flatten().copied().unwrap_or_default()
     }
 
     /// All problems, the keys nobody asked for included.

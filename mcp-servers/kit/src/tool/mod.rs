@@ -39,12 +39,7 @@ pub struct Hints {
 
 impl Hints {
     /// A tool that only reads, inside the server's own domain.
-    pub const READ: Self = Self {
-        read_only: true,
-        destructive: false,
-        idempotent: true,
-        open_world: false,
-    };
+    pub const READ: Self = Self { read_only: true, destructive: false, idempotent: true, open_world: false };
 }
 
 /// One tool: name, texts, schemas, hints, limits and the function itself.
@@ -133,10 +128,6 @@ impl Tool {
 
 impl std::fmt::Debug for Tool {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Tool")
-            .field("name", &self.name)
-            .field("hints", &self.hints)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Tool").field("name", &self.name).field("hints", &self.hints).finish_non_exhaustive()
     }
 }

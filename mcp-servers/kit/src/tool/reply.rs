@@ -39,17 +39,11 @@ impl Failure {
 impl ToolError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            kind: Failure::Tool,
-        }
+        Self { message: message.into(), kind: Failure::Tool }
     }
 
     pub(crate) fn of(kind: Failure, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            kind,
-        }
+        Self { message: message.into(), kind }
     }
 }
 
@@ -102,10 +96,7 @@ pub(crate) struct Answer {
 impl<O: Serialize> Reply<O> {
     /// Answers with this structured result.
     pub const fn new(structured: O) -> Self {
-        Self {
-            structured,
-            content: Vec::new(),
-        }
+        Self { structured, content: Vec::new() }
     }
 
     /// Adds a text block.
@@ -135,10 +126,6 @@ impl<O: Serialize> Reply<O> {
         if self.content.is_empty() {
             self.content.push(Content::Text(json));
         }
-        Ok(Answer {
-            structured,
-            content: self.content,
-            bytes,
-        })
+        Ok(Answer { structured, content: self.content, bytes })
     }
 }

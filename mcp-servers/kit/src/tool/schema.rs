@@ -32,16 +32,8 @@ pub(crate) fn parse<A: DeserializeOwned>(
 ) -> Result<A, ToolError> {
     serde_path_to_error::deserialize(Value::Object(arguments)).map_err(|error| {
         let place = error.path().to_string();
-        let place = if place == "." {
-            String::new()
-        } else {
-            format!("at `{place}`: ")
-        };
-        let message = format!(
-            "invalid arguments for {tool}: {place}{}; expected {}",
-            error.inner(),
-            expected(schema)
-        );
+        let place = if place == "." { String::new() } else { format!("at `{place}`: ") };
+        let message = format!("invalid arguments for {tool}: {place}{}; expected {}", error.inner(), expected(schema));
         ToolError::of(Failure::Arguments, message)
     })
 }
@@ -121,19 +113,12 @@ fn expected(schema: &Map<String, Value>) -> String {
         .flatten()
         .map(|(name, property)| {
             let kind = property.get("type").and_then(Value::as_str).unwrap_or("value");
-            format!(
-                "{name} ({kind}, {})",
-                if required(name) { "required" } else { "optional" }
-            )
+            format!("{name} ({kind}, {})", if required(name) { "required" } else { "optional" })
         })
         .collect();
     // Maps of JSON have no order one could rely on.
     told.sort();
-    if told.is_empty() {
-        "no arguments".to_owned()
-    } else {
-        format!("an object with {}", told.join(", "))
-    }
+    if told.is_empty() { "no arguments".to_owned() } else { format!("an object with {}", told.join(", ")) }
 }
 
 #[cfg(test)]
@@ -188,10 +173,6 @@ mod tests {
              count (integer, optional), order (string, optional), path (string, required)"
         );
         assert!(parse(&json!({})).unwrap_err().contains("missing field `path`"));
-        assert!(
-            parse(&json!({"path": "/a", "other": 1}))
-                .unwrap_err()
-                .contains("unknown field `other`")
-        );
+        assert!(parse(&json!({"path": "/a", "other": 1})).unwrap_err().contains("unknown field `other`"));
     }
 }

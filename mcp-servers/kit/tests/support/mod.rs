@@ -46,11 +46,7 @@ impl Server {
     /// Starts a binary on free ports and waits until it says that it is ready.
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(binary)
-            .args([
-                "--listen=127.0.0.1:0",
-                "--health-listen=127.0.0.1:0",
-                "--log-format=json",
-            ])
+            .args(["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--log-format=json"])
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -65,9 +61,7 @@ impl Server {
             let address = |name: &str| line[name].as_str()?.parse().ok();
             Some((address("address")?, address("health")?))
         });
-        let Some((address, health)) = ready else {
-            panic!("{binary} did not become ready: {said}")
-        };
+        let Some((address, health)) = ready else { panic!("{binary} did not become ready: {said}") };
         // Goes on reading, so that the server never waits for somebody to read its log.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, health }
@@ -124,19 +118,13 @@ impl Server {
         });
         let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", method)];
         headers.extend(name.map(|name| ("mcp-name", name)));
-        self.post(
-            &headers,
-            &json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}),
-        )
+        self.post(&headers, &json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}))
     }
 
     /// Calls a tool; answers with its result.
     pub fn call(&self, tool: &str, arguments: Value) -> Value {
         let params = json!({"name": tool, "arguments": arguments});
-        let answer = self.post(
-            &[],
-            &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}),
-        );
+        let answer = self.post(&[], &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}));
         let mut answer = answer.json();
         assert_eq!(answer["error"], Value::Null, "{tool}");
         answer["result"].take()
@@ -184,17 +172,11 @@ pub fn read_answer(mut stream: TcpStream) -> Answer {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).unwrap();
     let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text
-        .split_once("\r\n\r\n")
-        .unwrap_or_else(|| panic!("no HTTP: {text:?}"));
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {text:?}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap();
     let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
     let body = if chunked { dechunk(body) } else { body.to_owned() };
-    Answer {
-        status,
-        head: head.to_ascii_lowercase(),
-        body,
-    }
+    Answer { status, head: head.to_ascii_lowercase(), body }
 }
 
 fn dechunk(mut rest: &str) -> String {
