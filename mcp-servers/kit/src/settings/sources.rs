@@ -60,7 +60,7 @@ impl Sources {
                 match scalar(entry) {
                     Some(text) => values.push(Given { text, at: at.clone() }),
                     None => {
-                        self.problems.add(&at, "a list of plain values", "a nested list or mapping", "write `- value`")
+                        self.problems.add(&at, "a list of plain values", "a nested list or mapping", "write `- value`");
                     }
                 }
             }
