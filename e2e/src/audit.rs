@@ -28,6 +28,8 @@ pub struct Event {
     pub user_agent: String,
     /// `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
+    /// Path and query as they were asked for.
+    pub uri: String,
     /// API group, empty for the core group.
     pub group: String,
     /// Plural resource, empty for URLs that are none.
@@ -50,20 +52,14 @@ impl Event {
     /// True when the request asked for a change, whether it was granted or not; a dry run asks for none.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        !self.dry_run
-            && matches!(
-                self.verb.as_str(),
-                "create" | "update" | "patch" | "delete" | "deletecollection"
-            )
+        !self.dry_run && matches!(self.verb.as_str(), "create" | "update" | "patch" | "delete" | "deletecollection")
     }
 
     /// True for leases and for token and access reviews, which "zero writes at rest" leaves out.
     #[must_use]
     pub fn is_housekeeping(&self) -> bool {
-        matches!(
-            self.group.as_str(),
-            "coordination.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io"
-        ) || self.subresource == "token"
+        matches!(self.group.as_str(), "coordination.k8s.io" | "authentication.k8s.io" | "authorization.k8s.io")
+            || self.subresource == "token"
     }
 }
 
@@ -135,6 +131,7 @@ fn parse(line: &[u8]) -> Result<Event> {
         code: raw.response_status.map_or(0, |status| status.code),
         request_object: raw.request_object,
         dry_run: raw.request_uri.contains("dryRun=All"),
+        uri: raw.request_uri,
     })
 }
 
@@ -201,10 +198,7 @@ mod tests {
         file.write_all(one_line(SCALE).as_bytes()).unwrap();
         let (events, offset) = log.since(0).unwrap();
         assert_eq!(events.len(), 1);
-        assert_eq!(
-            (events[0].resource.as_str(), events[0].subresource.as_str()),
-            ("deployments", "scale")
-        );
+        assert_eq!((events[0].resource.as_str(), events[0].subresource.as_str()), ("deployments", "scale"));
         assert_eq!(events[0].request_object.as_ref().unwrap()["spec"]["replicas"], 3);
         assert!(events[0].is_write() && !events[0].is_housekeeping());
 
@@ -229,9 +223,6 @@ mod tests {
     fn the_policy_is_valid_yaml_with_one_stage() {
         let policy: Value = serde_yaml::from_str(POLICY).unwrap();
         assert_eq!(policy["kind"], "Policy");
-        assert_eq!(
-            policy["omitStages"],
-            serde_json::json!(["RequestReceived", "ResponseStarted"])
-        );
+        assert_eq!(policy["omitStages"], serde_json::json!(["RequestReceived", "ResponseStarted"]));
     }
 }

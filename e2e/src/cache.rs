@@ -18,11 +18,7 @@ pub struct Cache {
 impl Cache {
     /// Finds the cache directory; fails when neither `XDG_CACHE_HOME` nor `HOME` is an absolute path.
     pub fn from_env() -> Result<Self> {
-        let absolute = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .filter(|path| path.is_absolute())
-        };
+        let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
         match base {
             Some(base) => Ok(Self::at(base.join("mcp-eks"))),
@@ -63,12 +59,8 @@ impl Cache {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                progress.say(format_args!(
-                    "waiting for another process that holds {}",
-                    path.display()
-                ));
-                file.lock()
-                    .with_context(|| format!("take the lock {}", path.display()))?;
+                progress.say(format_args!("waiting for another process that holds {}", path.display()));
+                file.lock().with_context(|| format!("take the lock {}", path.display()))?;
             }
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| format!("take the lock {}", path.display()));

@@ -1,7 +1,7 @@
 //! The command line of `mcp-e2e`. Paths and answers go to standard output, progress and errors to standard error.
 
 use std::ffi::OsString;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -41,6 +41,12 @@ enum Command {
     Supervise {
         #[arg(long)]
         dir: PathBuf,
+    },
+    /// Look a name up as any program would; run in a pod to see whether names resolve there
+    #[command(hide = true)]
+    Resolve {
+        /// The name
+        name: String,
     },
     /// The fake kubelet of tier controllers
     #[command(hide = true)]
@@ -146,19 +152,16 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             cluster::native::supervisor::run(&dir)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::FakeKubelet {
-            kubeconfig,
-            node,
-            pods,
-            pod_address,
-        } => {
-            let settings = Settings {
-                kubeconfig,
-                node,
-                pods,
-                pod_address,
-            };
+        Command::FakeKubelet { kubeconfig, node, pods, pod_address } => {
+            let settings = Settings { kubeconfig, node, pods, pod_address };
             runtime()?.block_on(fake_kubelet::run(settings))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Resolve { name } => {
+            let found = (name.as_str(), 0).to_socket_addrs().with_context(|| format!("look up {name}"))?;
+            for address in found {
+                println!("{}", address.ip());
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Cluster(command) => block_on(execute(command)),
@@ -179,10 +182,7 @@ fn block_on(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("start the async runtime")
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the async runtime")
 }
 
 /// Ctrl-C and SIGTERM drop the work, and dropping it removes what it has started.
@@ -200,37 +200,18 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
     let cache = Cache::from_env()?;
     let progress = Progress::start();
     match command {
-        ClusterCommand::Up {
-            name,
-            tier,
-            provider,
-            pod_address,
-        } => {
-            let options = Options {
-                provider,
-                pod_address,
-                ..Options::new(name.name, tier)
-            };
+        ClusterCommand::Up { name, tier, provider, pod_address } => {
+            let options = Options { provider, pod_address, ..Options::new(name.name, tier) };
             let cluster = Cluster::up_in(&cache, options, progress).await?;
-            let State {
-                name, provider, tier, ..
-            } = cluster.state();
-            let how = if cluster.was_found() {
-                "already runs, nothing to do"
-            } else {
-                "is up"
-            };
+            let State { name, provider, tier, .. } = cluster.state();
+            let how = if cluster.was_found() { "already runs, nothing to do" } else { "is up" };
             progress.say(format_args!("cluster {name} {how} (provider {provider}, tier {tier})"));
             progress.say(format_args!("export KUBECONFIG={}", cluster.kubeconfig().display()));
             cluster.keep()?;
         }
         ClusterCommand::Down { name } => {
             let existed = cluster::down(&cache, &name.name, progress).await?;
-            let how = if existed {
-                "is removed"
-            } else {
-                "was not there, nothing to do"
-            };
+            let how = if existed { "is removed" } else { "was not there, nothing to do" };
             progress.say(format_args!("cluster {} {how}", name.name));
         }
         ClusterCommand::Status { name } => return status(&cache, &name.name).await,
@@ -259,9 +240,7 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
 async fn status(cache: &Cache, name: &str) -> Result<ExitCode> {
     let (state, dir) = cluster::recorded(cache, name)?;
     let health = cluster::check(&state, &dir).await;
-    let told = health
-        .as_ref()
-        .map_or_else(|error| format!("broken: {error:#}"), |()| "healthy".to_owned());
+    let told = health.as_ref().map_or_else(|error| format!("broken: {error:#}"), |()| "healthy".to_owned());
     println!("cluster     {name}");
     println!("state       {told}");
     println!("provider    {}", state.provider);
@@ -274,11 +253,7 @@ async fn status(cache: &Cache, name: &str) -> Result<ExitCode> {
     println!("kubeconfig  {}", dir.join("kubeconfig").display());
     println!("audit log   {}", cluster::audit_log_path(&dir).display());
     println!("logs        {}", dir.join("logs").display());
-    Ok(if health.is_ok() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if health.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Becomes kubectl; comes back only with the reason why not.
@@ -288,6 +263,7 @@ fn kubectl(dir: &Path, arguments: &[OsString]) -> anyhow::Error {
     let error = std::process::Command::new(&program)
         .args(arguments)
         .env("KUBECONFIG", dir.join("kubeconfig"))
+        .env("NO_PROXY", "*")
         .env("KUBECACHEDIR", dir.join("kubectl-cache"))
         .exec();
     anyhow::Error::new(error).context(format!("start {}", program.display()))
@@ -331,9 +307,8 @@ mod tests {
 
     #[test]
     fn a_cluster_is_a_node_called_mcp_eks_unless_told_otherwise() {
-        let Command::Cluster(ClusterCommand::Up {
-            name, tier, provider, ..
-        }) = parse("mcp-e2e cluster up").unwrap().command
+        let Command::Cluster(ClusterCommand::Up { name, tier, provider, .. }) =
+            parse("mcp-e2e cluster up").unwrap().command
         else {
             panic!("not `up`")
         };

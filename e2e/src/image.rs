@@ -65,26 +65,14 @@ impl Image {
     /// Copies a host file to an absolute path of the image, with `mode` (such as `0o755`).
     #[must_use]
     pub fn file(mut self, source: impl Into<PathBuf>, target: &str, mode: u32) -> Self {
-        self.entries.insert(
-            relative(target),
-            Entry::File {
-                source: source.into(),
-                mode,
-            },
-        );
+        self.entries.insert(relative(target), Entry::File { source: source.into(), mode });
         self
     }
 
     /// Writes a small text to an absolute path of the image.
     #[must_use]
     pub fn text(mut self, target: &str, content: impl Into<String>, mode: u32) -> Self {
-        self.entries.insert(
-            relative(target),
-            Entry::Text {
-                content: content.into(),
-                mode,
-            },
-        );
+        self.entries.insert(relative(target), Entry::Text { content: content.into(), mode });
         self
     }
 
@@ -100,10 +88,11 @@ impl Image {
     #[must_use]
     pub fn base(self) -> Self {
         let passwd = format!("root:x:0:0::/:/nonexistent\nmcp:x:{NON_ROOT}:{NON_ROOT}::/tmp:/nonexistent\n");
-        self.file(CA_BUNDLE, CA_BUNDLE, 0o644)
-            .directory("/tmp", 0o1777)
-            .text("/etc/passwd", passwd, 0o644)
-            .text("/etc/group", format!("root:x:0:\nmcp:x:{NON_ROOT}:\n"), 0o644)
+        self.file(CA_BUNDLE, CA_BUNDLE, 0o644).directory("/tmp", 0o1777).text("/etc/passwd", passwd, 0o644).text(
+            "/etc/group",
+            format!("root:x:0:\nmcp:x:{NON_ROOT}:\n"),
+            0o644,
+        )
     }
 
     /// The program that always runs.
@@ -145,15 +134,9 @@ impl Image {
     pub fn pack(&self, target: &Path) -> Result<Packed> {
         let (name, tag) = match self.reference.rsplit_once(':') {
             Some((name, tag)) if !name.is_empty() && !tag.is_empty() && !tag.contains('/') => (name, tag),
-            _ => bail!(
-                "image reference {:?}: expected name:tag, such as localhost/mcp-operator:dev",
-                self.reference
-            ),
+            _ => bail!("image reference {:?}: expected name:tag, such as localhost/mcp-operator:dev", self.reference),
         };
-        let directory = target
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
+        let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
 
         let mut layer =
@@ -171,41 +154,18 @@ impl Image {
         let output =
             tempfile::NamedTempFile::new_in(directory).with_context(|| format!("write in {}", directory.display()))?;
         let mut archive = tar::Builder::new(BufWriter::new(output));
-        append(
-            &mut archive,
-            &format!("{config_digest}.json"),
-            0o644,
-            config.len() as u64,
-            config.as_slice(),
-        )?;
+        append(&mut archive, &format!("{config_digest}.json"), 0o644, config.len() as u64, config.as_slice())?;
         let size = layer.seek(SeekFrom::End(0))?;
         layer.rewind()?;
         append(&mut archive, &layer_name, 0o644, size, BufReader::new(layer))?;
-        append(
-            &mut archive,
-            "manifest.json",
-            0o644,
-            manifest.len() as u64,
-            manifest.as_slice(),
-        )?;
-        let output = archive
-            .into_inner()?
-            .into_inner()
-            .map_err(io::IntoInnerError::into_error)?;
-        output
-            .persist(target)
-            .with_context(|| format!("write {}", target.display()))?;
-        Ok(Packed {
-            reference: self.reference.clone(),
-            id: format!("sha256:{config_digest}"),
-        })
+        append(&mut archive, "manifest.json", 0o644, manifest.len() as u64, manifest.as_slice())?;
+        let output = archive.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        output.persist(target).with_context(|| format!("write {}", target.display()))?;
+        Ok(Packed { reference: self.reference.clone(), id: format!("sha256:{config_digest}") })
     }
 
     fn write_layer(&self, layer: &mut File) -> Result<String> {
-        let mut archive = tar::Builder::new(Hashing {
-            inner: BufWriter::new(layer),
-            digest: Sha256::new(),
-        });
+        let mut archive = tar::Builder::new(Hashing { inner: BufWriter::new(layer), digest: Sha256::new() });
         let mut made = std::collections::BTreeSet::new();
         for (target, entry) in &self.entries {
             for parent in parents(target) {
@@ -237,11 +197,7 @@ impl Image {
             "aarch64" => "arm64",
             other => other,
         };
-        let environment: Vec<String> = self
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let environment: Vec<String> = self.environment.iter().map(|(name, value)| format!("{name}={value}")).collect();
         json!({
             "architecture": architecture,
             "os": "linux",
@@ -268,21 +224,12 @@ pub fn check_archive(path: &Path) -> Result<()> {
     let entries = archive.entries_with_seek()?;
     for entry in entries {
         let Ok(entry) = entry else { break };
-        let name = entry
-            .path()
-            .map(|path| path.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        if matches!(
-            name.trim_start_matches("./"),
-            "manifest.json" | "index.json" | "oci-layout"
-        ) {
+        let name = entry.path().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+        if matches!(name.trim_start_matches("./"), "manifest.json" | "index.json" | "oci-layout") {
             return Ok(());
         }
     }
-    bail!(
-        "{} is not an image archive (no manifest.json and no index.json in it): {how}",
-        path.display()
-    );
+    bail!("{} is not an image archive (no manifest.json and no index.json in it): {how}", path.display());
 }
 
 struct Hashing<W> {
@@ -310,11 +257,7 @@ fn append(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32, size: u
 }
 
 fn append_directory(archive: &mut tar::Builder<impl Write>, name: &str, mode: u32) -> Result<()> {
-    archive.append_data(
-        &mut header(tar::EntryType::Directory, mode),
-        format!("{name}/"),
-        io::empty(),
-    )?;
+    archive.append_data(&mut header(tar::EntryType::Directory, mode), format!("{name}/"), io::empty())?;
     Ok(())
 }
 
@@ -340,12 +283,10 @@ fn parents(target: &str) -> impl Iterator<Item = &str> {
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 #[cfg(test)]
@@ -409,22 +350,14 @@ mod tests {
         let config: serde_json::Value =
             serde_json::from_slice(&files[manifest[0]["Config"].as_str().unwrap()]).unwrap();
         let layer = &files[manifest[0]["Layers"][0].as_str().unwrap()];
-        assert_eq!(
-            config["rootfs"]["diff_ids"][0],
-            format!("sha256:{}", hex(&Sha256::digest(layer)))
-        );
+        assert_eq!(config["rootfs"]["diff_ids"][0], format!("sha256:{}", hex(&Sha256::digest(layer))));
         assert_eq!(config["config"]["User"], "10001:10001");
 
         let listed: Vec<(String, u32)> = tar::Archive::new(layer.as_slice())
             .entries()
             .unwrap()
             .map(|entry| entry.unwrap())
-            .map(|entry| {
-                (
-                    entry.path().unwrap().to_string_lossy().into_owned(),
-                    entry.header().mode().unwrap(),
-                )
-            })
+            .map(|entry| (entry.path().unwrap().to_string_lossy().into_owned(), entry.header().mode().unwrap()))
             .collect();
         let expected = [
             ("etc/", 0o755),
@@ -444,20 +377,14 @@ mod tests {
         let text = home.path().join("note.txt");
         std::fs::write(&text, "hello").unwrap();
         let error = check_archive(&text).unwrap_err().to_string();
-        assert!(
-            error.contains("not an image archive") && error.contains("podman save"),
-            "{error}"
-        );
+        assert!(error.contains("not an image archive") && error.contains("podman save"), "{error}");
         let error = check_archive(Path::new("localhost/image:1")).unwrap_err().to_string();
         assert!(error.contains("cannot read localhost/image:1"), "{error}");
     }
 
     #[test]
     fn a_reference_without_a_tag_is_refused() {
-        let error = Image::new("localhost:5000/sample")
-            .pack(Path::new("never.tar"))
-            .unwrap_err()
-            .to_string();
+        let error = Image::new("localhost:5000/sample").pack(Path::new("never.tar")).unwrap_err().to_string();
         assert!(error.contains("expected name:tag"), "{error}");
     }
 }

@@ -10,6 +10,8 @@ pub mod cli;
 pub mod cluster;
 pub mod fake_kubelet;
 pub mod image;
+pub mod install;
 pub mod packages;
 pub mod progress;
+pub mod suite;
 pub mod tools;

@@ -19,37 +19,17 @@ pub struct Package {
 }
 
 /// Every native tier: namespaces and detaching.
-pub const NAMESPACES: &[Package] = &[Package {
-    name: "util-linux",
-    programs: &["unshare", "nsenter", "setsid"],
-}];
+pub const NAMESPACES: &[Package] =
+    &[Package { name: "util-linux", programs: &["unshare", "nsenter", "setsid", "setpriv"] }];
 
 /// Tier node on top: container runtime and packet handling.
 pub const NODE: &[Package] = &[
-    Package {
-        name: "containerd",
-        programs: &["containerd", "ctr", "containerd-shim-runc-v2"],
-    },
-    Package {
-        name: "runc",
-        programs: &["runc"],
-    },
-    Package {
-        name: "containernetworking-plugins",
-        programs: &["/usr/lib/cni/bridge|/opt/cni/bin/bridge"],
-    },
-    Package {
-        name: "iptables",
-        programs: &["iptables", "iptables-save", "iptables-restore"],
-    },
-    Package {
-        name: "conntrack",
-        programs: &["conntrack"],
-    },
-    Package {
-        name: "iproute2",
-        programs: &["ip"],
-    },
+    Package { name: "containerd", programs: &["containerd", "ctr", "containerd-shim-runc-v2"] },
+    Package { name: "runc", programs: &["runc"] },
+    Package { name: "containernetworking-plugins", programs: &["/usr/lib/cni/bridge|/opt/cni/bin/bridge"] },
+    Package { name: "iptables", programs: &["iptables", "iptables-save", "iptables-restore"] },
+    Package { name: "conntrack", programs: &["conntrack"] },
+    Package { name: "iproute2", programs: &["ip"] },
 ];
 
 /// Makes sure that `packages` are there.
@@ -73,9 +53,7 @@ pub async fn ensure(packages: &[Package], progress: Progress) -> Result<()> {
     let _ = apt(&["update", "-qq"]).await;
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
     arguments.extend(&names);
-    apt(&arguments)
-        .await
-        .with_context(|| format!("install by hand: apt-get install {list}"))?;
+    apt(&arguments).await.with_context(|| format!("install by hand: apt-get install {list}"))?;
     let still = self::missing(packages);
     if !still.is_empty() {
         bail!("apt-get installed {list}, yet these packages' programs are still not found: {still:?}");
@@ -95,9 +73,7 @@ pub fn cni_directory() -> Result<&'static Path> {
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let system = ["/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/bin", "/bin"].map(PathBuf::from);
-    let mut candidates = std::env::split_paths(&path)
-        .chain(system)
-        .map(|directory| directory.join(program));
+    let mut candidates = std::env::split_paths(&path).chain(system).map(|directory| directory.join(program));
     candidates.find(|candidate| candidate.is_file())
 }
 
@@ -109,11 +85,7 @@ fn missing(packages: &[Package]) -> Vec<Package> {
             find(program).is_some()
         }
     };
-    packages
-        .iter()
-        .filter(|package| !package.programs.iter().all(|program| there(program)))
-        .copied()
-        .collect()
+    packages.iter().filter(|package| !package.programs.iter().all(|program| there(program))).copied().collect()
 }
 
 async fn apt(arguments: &[&str]) -> Result<()> {
@@ -127,12 +99,7 @@ async fn apt(arguments: &[&str]) -> Result<()> {
         .context("start apt-get")?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "apt-get {} failed ({}):\n{}",
-            arguments.join(" "),
-            output.status,
-            said.trim()
-        );
+        bail!("apt-get {} failed ({}):\n{}", arguments.join(" "), output.status, said.trim());
     }
     Ok(())
 }
@@ -143,19 +110,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_there_needs_no_installation() {
-        let shell = Package {
-            name: "dash",
-            programs: &["sh", "/nowhere/sh|/bin/sh"],
-        };
+        let shell = Package { name: "dash", programs: &["sh", "/nowhere/sh|/bin/sh"] };
         ensure(&[shell], Progress::start()).await.unwrap();
     }
 
     #[test]
     fn a_package_is_missing_when_one_of_its_programs_is() {
-        let half = Package {
-            name: "half",
-            programs: &["sh", "no-such-program-anywhere"],
-        };
+        let half = Package { name: "half", programs: &["sh", "no-such-program-anywhere"] };
         assert_eq!(missing(&[half]), [half]);
     }
 }

@@ -98,12 +98,7 @@ impl Toolbox {
         let go = go_version().await?;
         let mut directories = BTreeMap::new();
         for tool in wanted {
-            directories.insert(
-                *tool,
-                cache
-                    .tools()
-                    .join(format!("{}-{}", tool.module(), content_hash(*tool, &go)?)),
-            );
+            directories.insert(*tool, cache.tools().join(format!("{}-{}", tool.module(), content_hash(*tool, &go)?)));
         }
         let toolbox = Self { directories };
         if toolbox.missing().is_empty() {
@@ -112,6 +107,7 @@ impl Toolbox {
         let waiting = (cache.clone(), progress);
         let _lock = tokio::task::spawn_blocking(move || waiting.0.lock("tools", waiting.1)).await??;
         let missing = toolbox.missing();
+        remove_staging(&cache.tools());
         for (tool, directory) in &missing {
             build(cache, *tool, directory, progress).await?;
         }
@@ -138,27 +134,29 @@ impl Toolbox {
     }
 
     fn missing(&self) -> Vec<(Tool, PathBuf)> {
-        self.directories
-            .iter()
-            .filter(|(_, path)| !path.exists())
-            .map(|(tool, path)| (*tool, path.clone()))
-            .collect()
+        self.directories.iter().filter(|(_, path)| !path.exists()).map(|(tool, path)| (*tool, path.clone())).collect()
+    }
+}
+
+/// What builds that were cut off have left. The lock is held: nobody is building.
+fn remove_staging(tools: &Path) {
+    for entry in std::fs::read_dir(tools).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
     }
 }
 
 async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) -> Result<()> {
     let module = tool.module();
-    progress.say(format_args!(
-        "building {module} from its Go module (about {} on two cores, once)",
-        tool.effort()
-    ));
+    progress.say(format_args!("building {module} from its Go module (about {} on two cores, once)", tool.effort()));
     std::fs::create_dir_all(cache.tools())?;
-    let staging = tempfile::Builder::new()
-        .prefix(&format!(".{module}-"))
-        .tempdir_in(cache.tools())?;
+    let staging = tempfile::Builder::new().prefix(&format!(".{module}-")).tempdir_in(cache.tools())?;
     let binary = staging.path().join(module);
-    let mut child = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags", &tool.linker_flags(), "-o"])
+    // Killed with us, however we end: a build without its lock would get in the way of the next one.
+    let mut child = Command::new("setpriv")
+        .args(["--pdeathsig", "KILL", "go", "build"])
+        .args(["-trimpath", "-ldflags", &tool.linker_flags(), "-o"])
         .arg(&binary)
         .arg(tool.package())
         .current_dir(source(tool))
@@ -172,7 +170,7 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .context("start `go build`")?;
+        .context("start `setpriv … go build` (setpriv comes with util-linux)")?;
     let mut complaints = child.stderr.take().context("read what `go build` says")?;
     let reader = tokio::spawn(async move {
         let mut text = String::new();
@@ -187,10 +185,7 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
     };
     let complaints = reader.await.unwrap_or_default();
     if !status.success() {
-        let tail: Vec<&str> = complaints
-            .lines()
-            .filter(|line| !line.starts_with("go: downloading"))
-            .collect();
+        let tail: Vec<&str> = complaints.lines().filter(|line| !line.starts_with("go: downloading")).collect();
         bail!(
             "`go build` of {} failed ({status}):\n{}\nIf a module could not be fetched, check that the Go module proxy \
              (`go env GOPROXY`) answers.",
@@ -211,15 +206,9 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
 
 fn pack(tool: Tool, reference: String, binary: &Path, archive: &Path) -> Result<()> {
     let program = format!("/{}", tool.module());
-    let image = Image::new(reference)
-        .file(binary, &program, 0o755)
-        .entrypoint([program.as_str()]);
+    let image = Image::new(reference).file(binary, &program, 0o755).entrypoint([program.as_str()]);
     // CoreDNS binds port 53.
-    let image = if tool == Tool::CoreDns {
-        image.user("0:0")
-    } else {
-        image
-    };
+    let image = if tool == Tool::CoreDns { image.user("0:0") } else { image };
     image.pack(archive)?;
     Ok(())
 }
@@ -234,17 +223,10 @@ fn source(tool: Tool) -> PathBuf {
 }
 
 async fn go_version() -> Result<String> {
-    let output = Command::new("go")
-        .args(["env", "GOVERSION"])
-        .env("GOTOOLCHAIN", "local")
-        .output()
-        .await;
+    let output = Command::new("go").args(["env", "GOVERSION"]).env("GOTOOLCHAIN", "local").output().await;
     match output {
         Ok(output) if output.status.success() => Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned()),
-        Ok(output) => bail!(
-            "`go env GOVERSION` failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ),
+        Ok(output) => bail!("`go env GOVERSION` failed: {}", String::from_utf8_lossy(&output.stderr).trim()),
         Err(error) => bail!(
             "the components of a native cluster are built with Go, and `go` cannot be started ({error}): install \
              Go 1.26 or newer (https://go.dev/doc/install) and have it in PATH, or use --provider kind where Docker is"
@@ -258,10 +240,7 @@ fn content_hash(tool: Tool, go: &str) -> Result<String> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(&directory)
         .with_context(what)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| {
-            path.extension()
-                .is_some_and(|ending| ["mod", "sum", "go"].iter().any(|known| ending == *known))
-        })
+        .filter(|path| path.extension().is_some_and(|ending| ["mod", "sum", "go"].iter().any(|known| ending == *known)))
         .collect();
     files.sort();
     let mut digest = Sha256::new();
@@ -271,12 +250,7 @@ fn content_hash(tool: Tool, go: &str) -> Result<String> {
         digest.update(std::fs::read(&file).with_context(what)?);
         digest.update([0]);
     }
-    digest.update(format!(
-        "{go} {} {} {:?}",
-        tool.linker_flags(),
-        std::env::consts::ARCH,
-        tool.image()
-    ));
+    digest.update(format!("{go} {} {} {:?}", tool.linker_flags(), std::env::consts::ARCH, tool.image()));
     Ok(crate::image::hex(digest.finalize().get(..6).unwrap_or_default()))
 }
 
@@ -296,11 +270,7 @@ mod tests {
     fn the_kubernetes_stamp_is_the_version_in_its_module() {
         let module = std::fs::read_to_string(source(Tool::Kubernetes).join("go.mod")).unwrap();
         assert!(module.contains(&format!("k8s.io/kubernetes v{KUBERNETES_VERSION}")));
-        assert!(
-            Tool::Kubernetes
-                .linker_flags()
-                .contains("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36")
-        );
+        assert!(Tool::Kubernetes.linker_flags().contains("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
     }
 
     #[test]

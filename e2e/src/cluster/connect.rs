@@ -17,9 +17,9 @@ const BETWEEN: Duration = Duration::from_millis(50);
 pub async fn client(kubeconfig: &Path) -> Result<Client> {
     let what = || format!("use the kubeconfig {}", kubeconfig.display());
     let parsed = Kubeconfig::read_from(kubeconfig).with_context(what)?;
-    let config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default())
-        .await
-        .with_context(what)?;
+    let mut config = Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default()).await.with_context(what)?;
+    // A proxy of the environment cannot reach a cluster of this machine.
+    config.proxy_url = None;
     Client::try_from(config).with_context(what)
 }
 

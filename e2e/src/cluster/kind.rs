@@ -70,9 +70,7 @@ pub(super) async fn start(cache: &Cache, name: &str, tier: Tier, dir: &Path, pro
     addons::apply(&client, addons::METRICS_SERVER, std::net::Ipv4Addr::UNSPECIFIED).await?;
     let patience = Duration::from_mins(3);
     let dns = addons::until_available(&client, "kube-system", "coredns");
-    tokio::time::timeout(patience, dns)
-        .await
-        .context("CoreDNS did not become ready within 180 s")??;
+    tokio::time::timeout(patience, dns).await.context("CoreDNS did not become ready within 180 s")??;
     progress.say("CoreDNS ready; metrics-server starts in the background");
     state.server = server(&dir.join("kubeconfig"))?;
     state.ready = true;
@@ -95,16 +93,10 @@ pub(super) async fn check(state: &State, dir: &Path) -> Result<()> {
 
 /// Deletes the cluster; fine when there is none. Synchronous, so that it can run while unwinding.
 pub(super) fn delete(name: &str) -> Result<()> {
-    let output = std::process::Command::new("kind")
-        .args(delete_command(name))
-        .stdin(Stdio::null())
-        .output();
+    let output = std::process::Command::new("kind").args(delete_command(name)).stdin(Stdio::null()).output();
     let output = output.context("start `kind` to delete the cluster")?;
     if !output.status.success() {
-        bail!(
-            "`kind delete cluster --name {name}` failed: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`kind delete cluster --name {name}` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }
@@ -128,13 +120,7 @@ fn create_command(name: &str, dir: &Path) -> Vec<String> {
 }
 
 fn load_command(name: &str, archive: &Path) -> Vec<String> {
-    vec![
-        "load".into(),
-        "image-archive".into(),
-        archive.to_string_lossy().into_owned(),
-        "--name".into(),
-        name.into(),
-    ]
+    vec!["load".into(), "image-archive".into(), archive.to_string_lossy().into_owned(), "--name".into(), name.into()]
 }
 
 fn delete_command(name: &str) -> Vec<String> {
@@ -183,30 +169,17 @@ fn server(kubeconfig: &Path) -> Result<String> {
 }
 
 async fn run(program: &str, arguments: &[String]) -> Result<()> {
-    let output = quiet(program, arguments)
-        .output()
-        .await
-        .with_context(|| format!("start `{program}`"))?;
+    let output = quiet(program, arguments).output().await.with_context(|| format!("start `{program}`"))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "`{program} {}` failed ({}):\n{}",
-            arguments.join(" "),
-            output.status,
-            said.trim()
-        );
+        bail!("`{program} {}` failed ({}):\n{}", arguments.join(" "), output.status, said.trim());
     }
     Ok(())
 }
 
 fn quiet(program: &str, arguments: &[String]) -> Command {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
 
@@ -226,10 +199,7 @@ mod tests {
         let log = Path::new(log["value"].as_str().unwrap());
         let mount = node["extraMounts"][1]["containerPath"].as_str().unwrap();
         assert_eq!(log.parent(), Some(Path::new(mount)));
-        assert_eq!(
-            log.file_name(),
-            super::super::audit_log_path(Path::new("/")).file_name()
-        );
+        assert_eq!(log.file_name(), super::super::audit_log_path(Path::new("/")).file_name());
     }
 
     #[test]
@@ -244,10 +214,7 @@ mod tests {
             create_command("dev", Path::new("/d")).join(" "),
             "create cluster --name dev --config /d/kind.yaml --kubeconfig /d/kubeconfig --wait 180s"
         );
-        assert_eq!(
-            load_command("dev", Path::new("/i.tar")).join(" "),
-            "load image-archive /i.tar --name dev"
-        );
+        assert_eq!(load_command("dev", Path::new("/i.tar")).join(" "), "load image-archive /i.tar --name dev");
         assert_eq!(delete_command("dev").join(" "), "delete cluster --name dev");
     }
 
@@ -255,10 +222,7 @@ mod tests {
     async fn other_tiers_are_refused() {
         let home = tempfile::tempdir().unwrap();
         let cache = Cache::at(home.path().to_owned());
-        let error = start(&cache, "dev", Tier::Api, home.path(), Progress::start())
-            .await
-            .unwrap_err()
-            .to_string();
+        let error = start(&cache, "dev", Tier::Api, home.path(), Progress::start()).await.unwrap_err().to_string();
         assert!(error.contains("--provider native"), "{error}");
     }
 }

@@ -49,13 +49,7 @@ impl Options {
     /// A cluster of this name and tier, everything else by default.
     #[must_use]
     pub fn new(name: impl Into<String>, tier: Tier) -> Self {
-        Self {
-            name: name.into(),
-            tier,
-            provider: None,
-            own_binary: None,
-            pod_address: None,
-        }
+        Self { name: name.into(), tier, provider: None, own_binary: None, pod_address: None }
     }
 }
 
@@ -93,25 +87,16 @@ impl Cluster {
             match check(&state, &dir).await {
                 Ok(()) => return Self::found(state, dir, &options).await,
                 Err(reason) => {
-                    progress.say(format_args!(
-                        "an earlier cluster {name} is no longer usable ({reason:#}): removing it"
-                    ));
+                    progress
+                        .say(format_args!("an earlier cluster {name} is no longer usable ({reason:#}): removing it"));
                     sweep(&state, name, &dir)?;
                 }
             }
         } else {
             native::sweep(name, &dir)?;
         }
-        progress.say(format_args!(
-            "starting cluster {name} (provider {provider}, tier {})",
-            options.tier
-        ));
-        let sweeper = Sweeper {
-            name,
-            dir: &dir,
-            provider,
-            armed: true,
-        };
+        progress.say(format_args!("starting cluster {name} (provider {provider}, tier {})", options.tier));
+        let sweeper = Sweeper { name, dir: &dir, provider, armed: true };
         let cluster = match provider {
             Provider::Native => Self::up_native(cache, &options, &dir, progress).await,
             Provider::Kind => Self::up_kind(cache, &options, &dir, progress).await,
@@ -123,9 +108,7 @@ impl Cluster {
             }
             Err(error) => {
                 let kept = keep_logs(cache, name, &dir);
-                Err(error.context(format!(
-                    "cluster {name} could not be started; it was removed again{kept}"
-                )))
+                Err(error.context(format!("cluster {name} could not be started; it was removed again{kept}")))
             }
         }
     }
@@ -143,27 +126,13 @@ impl Cluster {
         };
         let started = native::start(&wanted).await?;
         let native::Started { state, client, child } = started;
-        Ok(Self {
-            state,
-            dir: dir.to_owned(),
-            client,
-            lease: Some(child),
-            owned: true,
-            found: false,
-        })
+        Ok(Self { state, dir: dir.to_owned(), client, lease: Some(child), owned: true, found: false })
     }
 
     async fn up_kind(cache: &Cache, options: &Options, dir: &Path, progress: Progress) -> Result<Self> {
         let state = kind::start(cache, &options.name, options.tier, dir, progress).await?;
         let client = connect::client(&dir.join("kubeconfig")).await?;
-        Ok(Self {
-            state,
-            dir: dir.to_owned(),
-            client,
-            lease: None,
-            owned: true,
-            found: false,
-        })
+        Ok(Self { state, dir: dir.to_owned(), client, lease: None, owned: true, found: false })
     }
 
     async fn found(state: State, dir: PathBuf, options: &Options) -> Result<Self> {
@@ -177,31 +146,15 @@ impl Cluster {
             );
         }
         let client = connect::client(&dir.join("kubeconfig")).await?;
-        Ok(Self {
-            state,
-            dir,
-            client,
-            lease: None,
-            owned: false,
-            found: true,
-        })
+        Ok(Self { state, dir, client, lease: None, owned: false, found: true })
     }
 
     /// The running cluster of that name; fails when there is none, and says how to start it.
     pub async fn open(cache: &Cache, name: &str) -> Result<Self> {
         let (state, dir) = recorded(cache, name)?;
-        check(&state, &dir)
-            .await
-            .with_context(|| format!("cluster {name} is recorded, but not usable"))?;
+        check(&state, &dir).await.with_context(|| format!("cluster {name} is recorded, but not usable"))?;
         let client = connect::client(&dir.join("kubeconfig")).await?;
-        Ok(Self {
-            state,
-            dir,
-            client,
-            lease: None,
-            owned: false,
-            found: true,
-        })
+        Ok(Self { state, dir, client, lease: None, owned: false, found: true })
     }
 
     /// True when [`Cluster::up`] found it running already.
@@ -244,11 +197,7 @@ impl Cluster {
         match self.state.provider {
             Provider::Kind => kind::load(name, archive).await,
             Provider::Native => {
-                let supervisor = self
-                    .state
-                    .supervisor
-                    .as_ref()
-                    .context("the cluster has no supervisor on record")?;
+                let supervisor = self.state.supervisor.as_ref().context("the cluster has no supervisor on record")?;
                 let first = supervisor.children().first().map(|child| child.pid);
                 let first = first.with_context(|| format!("the node of cluster {name} is gone: `cluster up` again"))?;
                 native::import(first, archive, native::snapshotter(&self.dir)).await
@@ -328,9 +277,7 @@ pub fn recorded(cache: &Cache, name: &str) -> Result<(State, PathBuf)> {
 #[must_use]
 pub fn names(cache: &Cache) -> Vec<String> {
     let entries = std::fs::read_dir(cache.clusters()).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
 }
@@ -366,11 +313,7 @@ fn sweep(state: &State, name: &str, dir: &Path) -> Result<()> {
 }
 
 async fn default_provider(tier: Tier) -> Provider {
-    if tier == Tier::Node && kind::is_usable().await {
-        Provider::Kind
-    } else {
-        Provider::Native
-    }
+    if tier == Tier::Node && kind::is_usable().await { Provider::Kind } else { Provider::Native }
 }
 
 fn own_binary(given: Option<&Path>) -> Result<PathBuf> {
@@ -388,9 +331,7 @@ fn own_binary(given: Option<&Path>) -> Result<PathBuf> {
 }
 
 fn check_name(name: &str) -> Result<()> {
-    let letters = name
-        .bytes()
-        .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    let letters = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
     if name.is_empty() || name.len() > 30 || !letters || name.starts_with('-') || name.ends_with('-') {
         bail!("cluster name {name:?}: expected 1 to 30 lower-case letters, digits and dashes, with no dash at an end");
     }
@@ -403,11 +344,7 @@ fn keep_logs(cache: &Cache, name: &str, dir: &Path) -> String {
     let _ = std::fs::remove_dir_all(&kept);
     let moved =
         std::fs::create_dir_all(cache.root().join("failed")).and_then(|()| std::fs::rename(dir.join("logs"), &kept));
-    if moved.is_ok() {
-        format!(" (its logs are in {})", kept.display())
-    } else {
-        String::new()
-    }
+    if moved.is_ok() { format!(" (its logs are in {})", kept.display()) } else { String::new() }
 }
 
 /// Removes a cluster that does not come to be: after an error, and when the work is dropped half-way (Ctrl-C).

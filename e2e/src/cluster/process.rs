@@ -27,11 +27,7 @@ impl Identity {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         let started = parse_stat(&stat)?;
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        Some(Self {
-            pid,
-            started,
-            boot: boot.trim().to_owned(),
-        })
+        Some(Self { pid, started, boot: boot.trim().to_owned() })
     }
 
     /// True while that very process lives.
@@ -44,10 +40,7 @@ impl Identity {
     #[must_use]
     pub fn children(&self) -> Vec<Identity> {
         let list = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid)).unwrap_or_default();
-        list.split_whitespace()
-            .filter_map(|pid| pid.parse().ok())
-            .filter_map(Self::of)
-            .collect()
+        list.split_whitespace().filter_map(|pid| pid.parse().ok()).filter_map(Self::of).collect()
     }
 
     fn kill(&self) {
@@ -111,10 +104,7 @@ mod tests {
     fn a_recycled_pid_is_somebody_else() {
         let own = Identity::of(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(own.is_alive());
-        let other = Identity {
-            started: own.started + 1,
-            ..own.clone()
-        };
+        let other = Identity { started: own.started + 1, ..own.clone() };
         assert!(!other.is_alive());
         assert!(end(&[other], Duration::from_secs(1)).is_empty());
         assert!(own.is_alive());
@@ -124,15 +114,10 @@ mod tests {
     fn a_process_is_found_by_its_arguments_and_ended() {
         let marker = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        command
-            .args(["-c", "read line", "supervise", "--dir"])
-            .arg(marker.path());
+        command.args(["-c", "read line", "supervise", "--dir"]).arg(marker.path());
         let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
         let found = with_arguments("supervise", "--dir", marker.path());
-        assert_eq!(
-            found.iter().map(|process| process.pid).collect::<Vec<_>>(),
-            [i32::try_from(child.id()).unwrap()]
-        );
+        assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [i32::try_from(child.id()).unwrap()]);
         assert!(with_arguments("supervise", "--dir", Path::new("/elsewhere")).is_empty());
         assert!(end(&found, Duration::from_secs(5)).is_empty());
         assert!(!child.wait().unwrap().success());

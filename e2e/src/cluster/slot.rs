@@ -85,10 +85,7 @@ mod tests {
     #[test]
     fn the_first_slot_has_the_well_known_ranges() {
         let slot = Slot(0);
-        assert_eq!(
-            (slot.services().as_str(), slot.pods().as_str()),
-            ("10.96.0.0/16", "10.244.0.0/24")
-        );
+        assert_eq!((slot.services().as_str(), slot.pods().as_str()), ("10.96.0.0/16", "10.244.0.0/24"));
         assert_eq!(slot.dns_service().to_string(), "10.96.0.10");
         assert_eq!(
             (slot.link_host().to_string(), slot.link_node().to_string()),
@@ -113,10 +110,7 @@ mod tests {
             {
                 assert!(seen.insert(item.clone()), "{item} twice");
             }
-            assert!(
-                slot.host_interface().len() < 16,
-                "the kernel's limit for interface names"
-            );
+            assert!(slot.host_interface().len() < 16, "the kernel's limit for interface names");
             assert!(slot.port_bases().all(|port| port < 32_000));
         }
     }

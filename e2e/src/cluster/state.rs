@@ -82,10 +82,7 @@ impl State {
         match std::fs::read(&path) {
             Ok(bytes) => {
                 let state = serde_json::from_slice(&bytes).with_context(|| {
-                    format!(
-                        "{} is not a cluster's record; `cluster down` removes it",
-                        path.display()
-                    )
+                    format!("{} is not a cluster's record; `cluster down` removes it", path.display())
                 })?;
                 Ok(Some(state))
             }
@@ -126,11 +123,6 @@ mod tests {
         state.save(home.path()).unwrap();
         assert_eq!(State::load(home.path()).unwrap(), Some(state));
         std::fs::write(home.path().join(FILE), "{").unwrap();
-        assert!(
-            State::load(home.path())
-                .unwrap_err()
-                .to_string()
-                .contains("cluster down")
-        );
+        assert!(State::load(home.path()).unwrap_err().to_string().contains("cluster down"));
     }
 }

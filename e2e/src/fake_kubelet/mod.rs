@@ -46,12 +46,7 @@ pub struct Settings {
 /// Plays the node until the process ends.
 pub async fn run(settings: Settings) -> Result<()> {
     let client = connect::client(&settings.kubeconfig).await?;
-    let kubelet = Kubelet {
-        base: first_address(&settings.pods)?,
-        client,
-        settings,
-        next: AtomicU32::new(2),
-    };
+    let kubelet = Kubelet { base: first_address(&settings.pods)?, client, settings, next: AtomicU32::new(2) };
     kubelet.register().await.context("register the node")?;
     tokio::try_join!(kubelet.keep_lease(), kubelet.watch_pods())?;
     Ok(())
@@ -73,9 +68,7 @@ impl Kubelet {
             "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux"}},
             "spec": {"podCIDR": self.settings.pods, "podCIDRs": [self.settings.pods]},
         });
-        nodes
-            .patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(node))
-            .await?;
+        nodes.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(node)).await?;
         let resources = json!({"cpu": "64", "memory": "256Gi", "pods": "20000", "ephemeral-storage": "1Ti"});
         let now = now();
         let status = json!({"status": {
@@ -91,9 +84,7 @@ impl Kubelet {
                 "osImage": "fake", "systemUUID": "",
             },
         }});
-        nodes
-            .patch_status(name, &PatchParams::default(), &Patch::Merge(status))
-            .await?;
+        nodes.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await?;
         Ok(())
     }
 
@@ -107,9 +98,7 @@ impl Kubelet {
                 "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": name},
                 "spec": {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": format!("{:.6}", Timestamp::now())},
             });
-            let renewed = leases
-                .patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(lease))
-                .await;
+            let renewed = leases.patch(name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(lease)).await;
             if let Err(error) = renewed {
                 eprintln!("lease not renewed, next try in {} s: {error}", HEARTBEAT.as_secs());
             }
@@ -119,9 +108,7 @@ impl Kubelet {
 
     async fn watch_pods(&self) -> Result<()> {
         let pods = Api::<Pod>::all(self.client.clone());
-        let stream = watcher(pods, watcher::Config::default())
-            .default_backoff()
-            .applied_objects();
+        let stream = watcher(pods, watcher::Config::default()).default_backoff().applied_objects();
         stream
             .for_each_concurrent(AT_ONCE, async |event| {
                 let done = match event {
@@ -147,10 +134,7 @@ impl Kubelet {
             Step::Finish => {
                 let parameters = DeleteParams {
                     grace_period_seconds: Some(0),
-                    preconditions: Some(Preconditions {
-                        uid: pod.uid(),
-                        resource_version: None,
-                    }),
+                    preconditions: Some(Preconditions { uid: pod.uid(), resource_version: None }),
                     ..DeleteParams::default()
                 };
                 pods.delete(&name, &parameters).await.map(drop)
@@ -187,10 +171,7 @@ impl Kubelet {
 
     /// A pod keeps the address it has.
     fn address(&self, pod: &Pod) -> Ipv4Addr {
-        let has = pod
-            .status
-            .as_ref()
-            .and_then(|status| status.pod_ip.as_ref()?.parse().ok());
+        let has = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
         has.or(self.settings.pod_address).unwrap_or_else(|| {
             // Addresses .2 to .254; more pods than that share addresses, which nothing here minds.
             let number = self.next.fetch_add(1, Ordering::Relaxed) % 253;

@@ -35,28 +35,18 @@ pub fn next(pod: &Pod, node: &str) -> Step {
         return Step::Nothing;
     }
     if pod.metadata.deletion_timestamp.is_some() {
-        return if assigned.is_some() {
-            Step::Finish
-        } else {
-            Step::Nothing
-        };
+        return if assigned.is_some() { Step::Finish } else { Step::Nothing };
     }
     if assigned.is_none() {
-        let gated = pod
-            .spec
-            .as_ref()
-            .is_some_and(|spec| spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()));
+        let gated =
+            pod.spec.as_ref().is_some_and(|spec| spec.scheduling_gates.as_ref().is_some_and(|gates| !gates.is_empty()));
         return if gated { Step::Nothing } else { Step::Bind };
     }
     let status = pod.status.clone().unwrap_or_default();
     let containers = status.container_statuses.unwrap_or_default();
-    let waiting: Vec<String> = containers
-        .iter()
-        .filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone())
-        .collect();
-    let refused = containers_of(pod)
-        .iter()
-        .any(|container| pull_error(image(container)).is_some());
+    let waiting: Vec<String> =
+        containers.iter().filter_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone()).collect();
+    let refused = containers_of(pod).iter().any(|container| pull_error(image(container)).is_some());
     match status.phase.as_deref() {
         Some("Succeeded" | "Failed") => Step::Nothing,
         _ if refused && waiting.is_empty() => Step::RefuseImage,
@@ -105,30 +95,15 @@ pub fn started(pod: &Pod, host: Ipv4Addr, address: Ipv4Addr, now: &str) -> Value
 /// Ready, as far as its readiness gates allow.
 #[must_use]
 pub fn ready(pod: &Pod, now: &str) -> Value {
-    let mut containers = serde_json::to_value(
-        pod.status
-            .as_ref()
-            .and_then(|status| status.container_statuses.as_ref()),
-    )
-    .unwrap_or_default();
-    for container in containers
-        .as_array_mut()
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_object_mut)
-    {
+    let mut containers =
+        serde_json::to_value(pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()))
+            .unwrap_or_default();
+    for container in containers.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         container.insert("ready".into(), true.into());
         container.insert("started".into(), true.into());
     }
-    let conditions = conditions(
-        pod,
-        &[
-            ("Initialized", true),
-            ("ContainersReady", true),
-            ("Ready", gates_pass(pod)),
-        ],
-        now,
-    );
+    let conditions =
+        conditions(pod, &[("Initialized", true), ("ContainersReady", true), ("Ready", gates_pass(pod))], now);
     json!({"containerStatuses": containers, "conditions": conditions})
 }
 
@@ -156,10 +131,7 @@ pub fn backing_off(pod: &Pod) -> Value {
         .iter()
         .map(|container| match pull_error(image(container)) {
             Some((reason, message)) if reason == "ErrImagePull" => {
-                let text = format!(
-                    "Back-off pulling image \"{}\": ErrImagePull: {message}",
-                    image(container)
-                );
+                let text = format!("Back-off pulling image \"{}\": ErrImagePull: {message}", image(container));
                 waiting(container, "ImagePullBackOff", &text)
             }
             Some((reason, message)) => waiting(container, &reason, &message),
@@ -185,10 +157,7 @@ fn pull_error(image: &str) -> Option<(String, String)> {
 }
 
 fn containers_of(pod: &Pod) -> &[Container] {
-    pod.spec
-        .as_ref()
-        .map(|spec| spec.containers.as_slice())
-        .unwrap_or_default()
+    pod.spec.as_ref().map(|spec| spec.containers.as_slice()).unwrap_or_default()
 }
 
 fn image(container: &Container) -> &str {
@@ -211,10 +180,7 @@ fn waiting(container: &Container, reason: &str, message: &str) -> Value {
 
 fn condition_is(pod: &Pod, kind: &str) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition.type_ == kind && condition.status == "True")
+    conditions.into_iter().flatten().any(|condition| condition.type_ == kind && condition.status == "True")
 }
 
 fn ready_condition(pod: &Pod) -> bool {
@@ -223,25 +189,14 @@ fn ready_condition(pod: &Pod) -> bool {
 
 fn gates_pass(pod: &Pod) -> bool {
     let gates = pod.spec.as_ref().and_then(|spec| spec.readiness_gates.as_ref());
-    gates
-        .into_iter()
-        .flatten()
-        .all(|gate| condition_is(pod, &gate.condition_type))
+    gates.into_iter().flatten().all(|gate| condition_is(pod, &gate.condition_type))
 }
 
 /// Ours on top of everybody else's (readiness gates, the scheduler), since a merge patch replaces lists.
 fn conditions(pod: &Pod, ours: &[(&str, bool)], now: &str) -> Vec<Value> {
-    let there = pod
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.clone())
-        .unwrap_or_default();
-    let others = there
-        .iter()
-        .filter(|condition| ours.iter().all(|(kind, _)| condition.type_ != *kind));
-    let mut all: Vec<Value> = others
-        .filter_map(|condition| serde_json::to_value(condition).ok())
-        .collect();
+    let there = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    let others = there.iter().filter(|condition| ours.iter().all(|(kind, _)| condition.type_ != *kind));
+    let mut all: Vec<Value> = others.filter_map(|condition| serde_json::to_value(condition).ok()).collect();
     for (kind, is) in ours {
         all.push(json!({"type": kind, "status": if *is { "True" } else { "False" }, "lastTransitionTime": now}));
     }
@@ -299,18 +254,10 @@ mod tests {
         assert_eq!(next(&refused, "n"), Step::BackOff);
         let waiting = with(&refused, &backing_off(&refused));
         assert_eq!(next(&waiting, "n"), Step::Nothing);
-        let state = waiting.status.unwrap().container_statuses.unwrap()[0]
-            .state
-            .clone()
-            .unwrap()
-            .waiting
-            .unwrap();
+        let state = waiting.status.unwrap().container_statuses.unwrap()[0].state.clone().unwrap().waiting.unwrap();
         assert_eq!(state.reason.as_deref(), Some("ImagePullBackOff"));
         assert!(
-            state
-                .message
-                .unwrap()
-                .starts_with("Back-off pulling image \"localhost/does-not-exist:1\": ErrImagePull")
+            state.message.unwrap().starts_with("Back-off pulling image \"localhost/does-not-exist:1\": ErrImagePull")
         );
     }
 

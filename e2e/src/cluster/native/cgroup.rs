@@ -42,10 +42,7 @@ pub(super) fn remove(name: &str) -> Result<()> {
             remove_tree(&place);
             if place.exists() {
                 if Instant::now() > deadline {
-                    bail!(
-                        "the cgroup {} cannot be removed: something still runs in it",
-                        place.display()
-                    );
+                    bail!("the cgroup {} cannot be removed: something still runs in it", place.display());
                 }
                 sleep(Duration::from_millis(20));
             }
@@ -68,10 +65,7 @@ fn remove_tree(directory: &Path) {
 
 fn places(name: &str) -> Result<Vec<PathBuf>> {
     let mounts = std::fs::read_to_string("/proc/mounts").context("read /proc/mounts")?;
-    Ok(hierarchies(&mounts)
-        .into_iter()
-        .map(|mount| mount.join(root(name).trim_start_matches('/')))
-        .collect())
+    Ok(hierarchies(&mounts).into_iter().map(|mount| mount.join(root(name).trim_start_matches('/'))).collect())
 }
 
 fn hierarchies(mounts: &str) -> Vec<PathBuf> {

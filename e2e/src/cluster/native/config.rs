@@ -124,21 +124,13 @@ mod tests {
     #[test]
     fn two_slots_share_no_network() {
         let dir = Path::new("/cache/a");
-        assert_eq!(
-            cni(dir, Slot(1))["plugins"][0]["ipam"]["ranges"][0][0]["subnet"],
-            "10.244.1.0/24"
-        );
+        assert_eq!(cni(dir, Slot(1))["plugins"][0]["ipam"]["ranges"][0][0]["subnet"], "10.244.1.0/24");
         assert_eq!(proxy(dir, Slot(2), "b")["clusterCIDR"], "10.244.2.0/24");
     }
 
     #[test]
     fn containerd_keeps_to_its_directory_and_the_private_run() {
-        let text = containerd(
-            Path::new("/cache/a"),
-            Path::new("/usr/lib/cni"),
-            "overlayfs",
-            "localhost/pause:1",
-        );
+        let text = containerd(Path::new("/cache/a"), Path::new("/usr/lib/cni"), "overlayfs", "localhost/pause:1");
         assert!(text.contains("root = \"/cache/a/containerd\"") && text.contains("restrict_oom_score_adj = true"));
         assert!(!text.contains("/var/lib") && !text.contains("/etc/"));
     }

@@ -30,24 +30,14 @@ pub(super) fn first(dir: &Path) -> Option<String> {
     let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
     let exit: Exit = serde_json::from_str(text.lines().next()?).ok()?;
     let log = dir.join("logs").join(format!("{}.log", exit.component));
-    Some(format!(
-        "{} ended ({}); the end of its log:\n{}",
-        exit.component,
-        exit.status,
-        tail(&log)
-    ))
+    Some(format!("{} ended ({}); the end of its log:\n{}", exit.component, exit.status, tail(&log)))
 }
 
 /// The last lines of a log, cut to a readable width.
 pub(super) fn tail(log: &Path) -> String {
-    let text = std::fs::read(log)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default();
+    let text = std::fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
     let lines: Vec<String> = text.lines().map(|line| line.chars().take(400).collect()).collect();
-    lines
-        .get(lines.len().saturating_sub(12)..)
-        .unwrap_or_default()
-        .join("\n")
+    lines.get(lines.len().saturating_sub(12)..).unwrap_or_default().join("\n")
 }
 
 #[cfg(test)]
@@ -61,19 +51,9 @@ mod tests {
         std::fs::create_dir(home.path().join("logs")).unwrap();
         std::fs::write(home.path().join("logs/etcd.log"), "one\naddress in use\n").unwrap();
         for component in ["etcd", "kube-apiserver"] {
-            record(
-                home.path(),
-                &Exit {
-                    component: component.into(),
-                    status: "exit status 1".into(),
-                },
-            )
-            .unwrap();
+            record(home.path(), &Exit { component: component.into(), status: "exit status 1".into() }).unwrap();
         }
         let told = first(home.path()).unwrap();
-        assert!(
-            told.starts_with("etcd ended (exit status 1)") && told.ends_with("address in use"),
-            "{told}"
-        );
+        assert!(told.starts_with("etcd ended (exit status 1)") && told.ends_with("address in use"), "{told}");
     }
 }

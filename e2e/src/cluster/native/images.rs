@@ -45,10 +45,7 @@ pub(crate) async fn import(node: i32, archive: &Path, snapshotter: &str) -> Resu
 /// Waits until containerd in that node listens. Never gives up: the caller has the deadline.
 pub(super) async fn until_listening(node: i32) {
     // Seen through the process's own root, since the node's /run is not the host's.
-    let socket = Path::new("/proc")
-        .join(node.to_string())
-        .join("root")
-        .join(CONTAINERD_SOCKET.trim_start_matches('/'));
+    let socket = Path::new("/proc").join(node.to_string()).join("root").join(CONTAINERD_SOCKET.trim_start_matches('/'));
     while !socket.exists() {
         tokio::time::sleep(Duration::from_millis(25)).await;
     }

@@ -18,18 +18,7 @@ pub(super) fn connect(slot: Slot, node: i32, owner: &Path) -> Result<()> {
     let (host, node_address) = (slot.link_host().to_string(), slot.link_node().to_string());
     let (interface, pid) = (slot.host_interface(), node.to_string());
     let cidr = |address: &str| format!("{address}/30");
-    ip(&[
-        "link",
-        "add",
-        &interface,
-        "type",
-        "veth",
-        "peer",
-        "name",
-        NODE_INTERFACE,
-        "netns",
-        &pid,
-    ])?;
+    ip(&["link", "add", &interface, "type", "veth", "peer", "name", NODE_INTERFACE, "netns", &pid])?;
     ip(&["link", "set", "dev", &interface, "alias", &owner.to_string_lossy()])?;
     ip(&["addr", "add", &cidr(&host), "dev", &interface])?;
     ip(&["link", "set", &interface, "up"])?;

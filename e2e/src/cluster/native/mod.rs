@@ -32,11 +32,7 @@ pub(super) async fn check(state: &State, dir: &Path) -> Result<()> {
     if !state.ready {
         bail!("it never became ready");
     }
-    if !state
-        .supervisor
-        .as_ref()
-        .is_some_and(super::process::Identity::is_alive)
-    {
+    if !state.supervisor.as_ref().is_some_and(super::process::Identity::is_alive) {
         bail!("its supervisor is gone");
     }
     if let Some(exit) = exits::first(dir) {
@@ -69,12 +65,6 @@ fn write_private(path: &Path, text: &str, mode: u32) -> Result<()> {
         std::fs::create_dir_all(parent).with_context(what)?;
     }
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(mode)
-        .open(path)
-        .with_context(what)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path).with_context(what)?;
     file.write_all(text.as_bytes()).with_context(what)
 }

@@ -31,32 +31,16 @@ impl Pki {
     /// Makes everything anew. `server_names` are the DNS names and addresses of the API server.
     pub(super) fn create(directory: &Path, server_names: &[String], node: &str, node_names: &[String]) -> Result<Self> {
         std::fs::create_dir_all(directory).with_context(|| format!("create {}", directory.display()))?;
-        let pki = Self {
-            directory: directory.to_owned(),
-        };
+        let pki = Self { directory: directory.to_owned() };
         let authority = pki.authority("ca", "kubernetes-ca")?;
         let front_proxy = pki.authority("front-proxy-ca", "front-proxy-ca")?;
         let (server, client) = (ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth);
-        pki.leaf(
-            "apiserver",
-            "kube-apiserver",
-            "",
-            server_names,
-            server.clone(),
-            &authority,
-        )?;
+        pki.leaf("apiserver", "kube-apiserver", "", server_names, server.clone(), &authority)?;
         pki.leaf("kubelet-server", node, "", node_names, server, &authority)?;
         for (file, user, group) in CLIENTS {
             pki.leaf(file, user, group, &[], client.clone(), &authority)?;
         }
-        pki.leaf(
-            "kubelet",
-            &format!("system:node:{node}"),
-            "system:nodes",
-            &[],
-            client.clone(),
-            &authority,
-        )?;
+        pki.leaf("kubelet", &format!("system:node:{node}"), "system:nodes", &[], client.clone(), &authority)?;
         pki.leaf("front-proxy", "front-proxy-client", "", &[], client, &front_proxy)?;
         let tokens = KeyPair::generate()?;
         pki.write("sa.key", &tokens.serialize_pem(), 0o600)?;
@@ -79,11 +63,8 @@ impl Pki {
         let mut params = CertificateParams::default();
         params.distinguished_name = subject(name, "");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![
-            KeyUsagePurpose::DigitalSignature,
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-        ];
+        params.key_usages =
+            vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate()?;
         self.write(&format!("{file}.key"), &key.serialize_pem(), 0o600)?;
         let authority = CertifiedIssuer::self_signed(params, key)?;
@@ -133,24 +114,13 @@ mod tests {
     #[test]
     fn keys_are_for_the_owner_alone() {
         let home = tempfile::tempdir().unwrap();
-        Pki::create(
-            home.path(),
-            &["localhost".into(), "127.0.0.1".into()],
-            "node",
-            &["node".into()],
-        )
-        .unwrap();
+        Pki::create(home.path(), &["localhost".into(), "127.0.0.1".into()], "node", &["node".into()]).unwrap();
         let mut keys = 0;
         for entry in std::fs::read_dir(home.path()).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|ending| ending == "key") {
                 keys += 1;
-                assert_eq!(
-                    path.metadata().unwrap().permissions().mode() & 0o777,
-                    0o600,
-                    "{}",
-                    path.display()
-                );
+                assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{}", path.display());
             }
         }
         assert_eq!(keys, CLIENTS.len() + 7);

@@ -61,21 +61,11 @@ pub(super) struct Ports {
 
 impl Ports {
     /// The well-known ones, inside a network namespace.
-    pub(super) const NODE: Self = Self {
-        server: 6443,
-        etcd: 2379,
-        etcd_peer: 2380,
-        controllers: 10257,
-    };
+    pub(super) const NODE: Self = Self { server: 6443, etcd: 2379, etcd_peer: 2380, controllers: 10257 };
 
     /// Four in a row from `base`.
     pub(super) fn from_base(base: u16) -> Self {
-        Self {
-            server: base,
-            etcd: base + 1,
-            etcd_peer: base + 2,
-            controllers: base + 3,
-        }
+        Self { server: base, etcd: base + 1, etcd_peer: base + 2, controllers: base + 3 }
     }
 
     pub(super) fn all(self) -> [u16; 4] {
@@ -99,16 +89,8 @@ impl Layout<'_> {
             first.insert(0, component("containerd", &[&containerd.to_string_lossy(), &config]));
             then.extend([self.kubelet(), self.scheduler(), self.proxy()]);
         }
-        let node = (self.tier == Tier::Node).then(|| Node {
-            hostname: self.node.to_owned(),
-            slot: self.slot,
-        });
-        Plan {
-            node,
-            first,
-            then,
-            kubeconfig: self.kubeconfig("controller-manager").into(),
-        }
+        let node = (self.tier == Tier::Node).then(|| Node { hostname: self.node.to_owned(), slot: self.slot });
+        Plan { node, first, then, kubeconfig: self.kubeconfig("controller-manager").into() }
     }
 
     /// The kubeconfig of one component.
@@ -181,10 +163,7 @@ impl Layout<'_> {
                 format!("--advertise-address={}", self.slot.node()),
                 "--authorization-mode=Node,RBAC".into(),
                 "--enable-admission-plugins=NodeRestriction".into(),
-                format!(
-                    "--kubelet-client-certificate={}",
-                    self.pki.path("apiserver-kubelet.crt")
-                ),
+                format!("--kubelet-client-certificate={}", self.pki.path("apiserver-kubelet.crt")),
                 format!("--kubelet-client-key={}", self.pki.path("apiserver-kubelet.key")),
                 format!("--kubelet-certificate-authority={}", self.pki.path("ca.crt")),
                 "--kubelet-preferred-address-types=InternalIP".into(),
@@ -200,10 +179,7 @@ impl Layout<'_> {
             // Nobody makes default ServiceAccounts here; pods could not be created otherwise.
             command.push("--disable-admission-plugins=ServiceAccount".into());
         }
-        Component {
-            name: "kube-apiserver".into(),
-            command,
-        }
+        Component { name: "kube-apiserver".into(), command }
     }
 
     fn controller_manager(&self) -> Component {
@@ -220,6 +196,9 @@ impl Layout<'_> {
                 &format!("--secure-port={}", self.ports.controllers),
                 "--leader-elect=false",
                 "--use-service-account-credentials=true",
+                // Every controller fetches a token first: at the default of 20 requests a second that takes 4 s.
+                "--kube-api-qps=200",
+                "--kube-api-burst=400",
                 &format!("--service-account-private-key-file={}", self.pki.path("sa.key")),
                 &format!("--root-ca-file={}", self.pki.path("ca.crt")),
                 &format!("--cluster-signing-cert-file={}", self.pki.path("ca.crt")),
@@ -267,10 +246,7 @@ impl Layout<'_> {
 
     fn proxy(&self) -> Component {
         let config = format!("--config={}", self.file("conf/proxy.json"));
-        component(
-            "kube-proxy",
-            &[&self.kubernetes.to_string_lossy(), "kube-proxy", &config],
-        )
+        component("kube-proxy", &[&self.kubernetes.to_string_lossy(), "kube-proxy", &config])
     }
 
     fn fake_kubelet(&self) -> Component {
@@ -295,10 +271,7 @@ impl Layout<'_> {
 }
 
 fn component(name: &str, command: &[&str]) -> Component {
-    Component {
-        name: name.to_owned(),
-        command: command.iter().map(|word| (*word).to_owned()).collect(),
-    }
+    Component { name: name.to_owned(), command: command.iter().map(|word| (*word).to_owned()).collect() }
 }
 
 #[cfg(test)]
@@ -332,19 +305,13 @@ mod tests {
     #[test]
     fn every_tier_runs_what_it_says() {
         let (_home, api) = plan(Tier::Api, Slot(0), Ports::from_base(18_000));
-        assert_eq!(
-            (names(&api.first), names(&api.then)),
-            (vec!["etcd", "kube-apiserver"], vec![])
-        );
+        assert_eq!((names(&api.first), names(&api.then)), (vec!["etcd", "kube-apiserver"], vec![]));
         assert_eq!(api.node, None);
         let (_home, controllers) = plan(Tier::Controllers, Slot(0), Ports::from_base(18_000));
         assert_eq!(names(&controllers.then), ["kube-controller-manager", "fake-kubelet"]);
         let (_home, node) = plan(Tier::Node, Slot(4), Ports::NODE);
         assert_eq!(names(&node.first), ["containerd", "etcd", "kube-apiserver"]);
-        assert_eq!(
-            names(&node.then),
-            ["kube-controller-manager", "kubelet", "kube-scheduler", "kube-proxy"]
-        );
+        assert_eq!(names(&node.then), ["kube-controller-manager", "kubelet", "kube-scheduler", "kube-proxy"]);
         assert_eq!(node.node.unwrap().slot, Slot(4));
     }
 
@@ -360,17 +327,8 @@ mod tests {
     fn the_audit_log_is_there_in_every_tier() {
         for tier in [Tier::Api, Tier::Controllers, Tier::Node] {
             let (_home, plan) = plan(tier, Slot(0), Ports::NODE);
-            let server = plan
-                .first
-                .iter()
-                .find(|component| component.name == "kube-apiserver")
-                .unwrap();
-            assert!(
-                server
-                    .command
-                    .iter()
-                    .any(|argument| argument.starts_with("--audit-log-path="))
-            );
+            let server = plan.first.iter().find(|component| component.name == "kube-apiserver").unwrap();
+            assert!(server.command.iter().any(|argument| argument.starts_with("--audit-log-path=")));
         }
     }
 }

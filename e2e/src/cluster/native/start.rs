@@ -92,13 +92,8 @@ pub(crate) async fn start(wanted: &Wanted<'_>) -> Result<Started> {
     });
     let (client, ()) = tokio::try_join!(server, loaded)?;
     if wanted.tier != Tier::Api {
-        let apply = async {
-            if node {
-                addons::apply(&client, addons::COREDNS, slot.dns_service()).await
-            } else {
-                Ok(())
-            }
-        };
+        let apply =
+            async { if node { addons::apply(&client, addons::COREDNS, slot.dns_service()).await } else { Ok(()) } };
         let ready = guarded(dir, "the node", addons::until_node_ready(&client, name));
         tokio::try_join!(apply, ready)?;
         progress.say("node ready");
@@ -106,12 +101,7 @@ pub(crate) async fn start(wanted: &Wanted<'_>) -> Result<Started> {
     if node {
         load(Tool::MetricsServer).await?;
         addons::apply(&client, addons::METRICS_SERVER, slot.dns_service()).await?;
-        guarded(
-            dir,
-            "CoreDNS",
-            addons::until_available(&client, "kube-system", "coredns"),
-        )
-        .await?;
+        guarded(dir, "CoreDNS", addons::until_available(&client, "kube-system", "coredns")).await?;
         progress.say("CoreDNS ready; metrics-server starts in the background");
     }
     state.ready = true;
@@ -123,19 +113,12 @@ pub(crate) async fn start(wanted: &Wanted<'_>) -> Result<Started> {
 fn claim(wanted: &Wanted<'_>) -> Result<State> {
     let _lock = wanted.cache.lock("slots", wanted.progress)?;
     let mut taken = Vec::new();
-    for entry in std::fs::read_dir(wanted.cache.clusters())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in std::fs::read_dir(wanted.cache.clusters()).into_iter().flatten().flatten() {
         taken.extend(State::load(&entry.path()).ok().flatten().and_then(|state| state.slot));
     }
     let free = Slot::all().find(|slot| !taken.contains(slot) && !link::exists(*slot));
     let Some(slot) = free else {
-        bail!(
-            "all {} places for native clusters are taken: `cluster down` one of them",
-            crate::cluster::slot::COUNT
-        )
+        bail!("all {} places for native clusters are taken: `cluster down` one of them", crate::cluster::slot::COUNT)
     };
     let (address, port) = match wanted.tier {
         Tier::Node => (IpAddr::from(slot.link_node()), Ports::NODE.server),
@@ -156,15 +139,8 @@ fn claim(wanted: &Wanted<'_>) -> Result<State> {
 
 fn free_ports(slot: Slot) -> Result<u16> {
     let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
-    let found = slot
-        .port_bases()
-        .find(|base| Ports::from_base(*base).all().iter().all(is_free));
-    found.with_context(|| {
-        format!(
-            "none of the ports for slot {} is free on loopback (from 18000 up)",
-            slot.0
-        )
-    })
+    let found = slot.port_bases().find(|base| Ports::from_base(*base).all().iter().all(is_free));
+    found.with_context(|| format!("none of the ports for slot {} is free on loopback (from 18000 up)", slot.0))
 }
 
 fn ports(tier: Tier, server: &str) -> Result<Ports> {
@@ -172,8 +148,7 @@ fn ports(tier: Tier, server: &str) -> Result<Ports> {
         return Ok(Ports::NODE);
     }
     let port = server.rsplit(':').next().and_then(|port| port.parse().ok());
-    port.map(Ports::from_base)
-        .with_context(|| format!("no port in {server}"))
+    port.map(Ports::from_base).with_context(|| format!("no port in {server}"))
 }
 
 /// Writes everything the supervisor and the components read.
@@ -181,11 +156,7 @@ fn prepare(wanted: &Wanted<'_>, tools: &Toolbox, slot: Slot, ports: Ports, serve
     let (dir, name) = (wanted.dir, wanted.name);
     let strings = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     let mut server_names = strings(&["kubernetes", "kubernetes.default", "kubernetes.default.svc"]);
-    server_names.extend(strings(&[
-        "kubernetes.default.svc.cluster.local",
-        "localhost",
-        "127.0.0.1",
-    ]));
+    server_names.extend(strings(&["kubernetes.default.svc.cluster.local", "localhost", "127.0.0.1"]));
     server_names.extend([slot.api_service(), slot.node(), slot.link_node()].map(|address| address.to_string()));
     let node_names = [name.to_owned(), slot.node().to_string(), "127.0.0.1".to_owned()];
     let pki = Pki::create(&dir.join("pki"), &server_names, name, &node_names)?;
@@ -209,22 +180,14 @@ fn prepare(wanted: &Wanted<'_>, tools: &Toolbox, slot: Slot, ports: Ports, serve
         ports,
         pod_address: wanted.pod_address,
     };
-    write_private(
-        &dir.join("plan.json"),
-        &serde_json::to_string_pretty(&layout.plan())?,
-        0o600,
-    )?;
+    write_private(&dir.join("plan.json"), &serde_json::to_string_pretty(&layout.plan())?, 0o600)?;
     write_private(&dir.join("audit-policy.yaml"), audit::POLICY, 0o644)?;
     for directory in ["audit", "logs", "bin"] {
         std::fs::create_dir_all(dir.join(directory))?;
     }
     // The multi-call binary goes by the name it is called.
     std::os::unix::fs::symlink(&kubernetes, dir.join("bin/kubectl")).context("link kubectl")?;
-    write_private(
-        &dir.join("kubeconfig"),
-        &kubeconfig::render(name, server, &pki, "admin")?,
-        0o600,
-    )?;
+    write_private(&dir.join("kubeconfig"), &kubeconfig::render(name, server, &pki, "admin")?, 0o600)?;
 
     let inside = match wanted.tier {
         Tier::Node => format!("https://{}:{}", slot.node(), ports.server),
@@ -256,14 +219,7 @@ fn prepare(wanted: &Wanted<'_>, tools: &Toolbox, slot: Slot, ports: Ports, serve
 fn spawn(wanted: &Wanted<'_>) -> Result<Child> {
     let log = std::fs::File::create(wanted.dir.join("logs/supervisor.log"))?;
     let mut command = Command::new("setsid");
-    command.args([
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--mount-proc",
-        "--kill-child=KILL",
-    ]);
+    command.args(["unshare", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child=KILL"]);
     if wanted.tier == Tier::Node {
         command.args(["--net", "--ipc", "--uts"]);
     }
@@ -325,7 +281,5 @@ async fn guarded<T>(dir: &Path, what: &str, work: impl Future<Output = Result<T>
 
 fn supervisor_gone(dir: &Path) -> bool {
     let state = State::load(dir).ok().flatten();
-    state
-        .and_then(|state| state.supervisor)
-        .is_none_or(|supervisor| !supervisor.is_alive())
+    state.and_then(|state| state.supervisor).is_none_or(|supervisor| !supervisor.is_alive())
 }

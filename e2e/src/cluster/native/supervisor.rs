@@ -6,6 +6,7 @@
 //! so are we.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::{File, create_dir_all};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -41,10 +42,7 @@ pub(crate) fn run(dir: &Path) -> Result<()> {
         become_node(dir, node)?;
     }
     // One thread: a child is in the table before its end can be noticed.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(supervise(dir, &plan))
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(supervise(dir, &plan))
 }
 
 async fn supervise(dir: &Path, plan: &Plan) -> Result<()> {
@@ -87,13 +85,14 @@ fn start(dir: &Path, component: &Component, children: &mut BTreeMap<i32, String>
     let logs = dir.join("logs");
     create_dir_all(&logs)?;
     let log = File::create(logs.join(format!("{}.log", component.name)))?;
-    let (program, arguments) = component
-        .command
-        .split_first()
-        .context("a component without a program")?;
+    let (program, arguments) = component.command.split_first().context("a component without a program")?;
     let child = Command::new(program)
         .args(arguments)
         .current_dir(dir)
+        // A proxy or a debug switch of whoever calls must not change the cluster.
+        .env_clear()
+        .env("PATH", path())
+        .env("HOME", dir)
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
@@ -101,6 +100,13 @@ fn start(dir: &Path, component: &Component, children: &mut BTreeMap<i32, String>
         .with_context(|| format!("start {} ({program})", component.name))?;
     children.insert(i32::try_from(child.id())?, component.name.clone());
     Ok(())
+}
+
+/// The caller's, and where the system's own tools are, which a user's may leave out.
+fn path() -> OsString {
+    let mut path = std::env::var_os("PATH").unwrap_or_default();
+    path.push(":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+    path
 }
 
 fn reap(dir: &Path, children: &mut BTreeMap<i32, String>) -> Result<()> {
@@ -124,14 +130,8 @@ fn become_node(dir: &Path, node: &Node) -> Result<()> {
     let unset = None::<&str>;
     mount(unset, "/", unset, MsFlags::MS_REC | MsFlags::MS_SHARED, unset).context("share mounts inside the node")?;
     for target in PRIVATE.into_iter().filter(|target| !dir.starts_with(target)) {
-        mount(
-            Some("tmpfs"),
-            target,
-            Some("tmpfs"),
-            MsFlags::MS_NOSUID,
-            Some("mode=755"),
-        )
-        .with_context(|| format!("mount the node's own {target}"))?;
+        mount(Some("tmpfs"), target, Some("tmpfs"), MsFlags::MS_NOSUID, Some("mode=755"))
+            .with_context(|| format!("mount the node's own {target}"))?;
     }
     for directory in ["/run/lock", "/run/netns", "/run/mcp-eks"] {
         create_dir_all(directory).with_context(|| format!("create {directory}"))?;
@@ -155,16 +155,9 @@ fn become_node(dir: &Path, node: &Node) -> Result<()> {
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("ip")
-        .args(arguments)
-        .output()
-        .context("start `ip` (package iproute2)")?;
+    let output = Command::new("ip").args(arguments).output().context("start `ip` (package iproute2)")?;
     if !output.status.success() {
-        bail!(
-            "`ip {}` failed: {}",
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        bail!("`ip {}` failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

@@ -19,21 +19,12 @@ pub(crate) fn sweep(name: &str, dir: &Path) -> Result<()> {
     // except the interface, which goes by itself with the node's processes.
     let state = State::load(dir).unwrap_or_default();
     let mut processes = process::with_arguments(supervisor::COMMAND, "--dir", dir);
-    processes.extend(
-        state
-            .iter()
-            .filter_map(|state| state.supervisor.clone())
-            .filter(Identity::is_alive),
-    );
+    processes.extend(state.iter().filter_map(|state| state.supervisor.clone()).filter(Identity::is_alive));
     let children: Vec<Identity> = processes.iter().flat_map(Identity::children).collect();
     processes.extend(children);
     let alive = process::end(&processes, Duration::from_secs(20));
     if let Some(process) = alive.first() {
-        bail!(
-            "process {} of cluster {name} does not die: look at /proc/{}/stack",
-            process.pid,
-            process.pid
-        );
+        bail!("process {} of cluster {name} does not die: look at /proc/{}/stack", process.pid, process.pid);
     }
     if let Some(slot) = state.and_then(|state| state.slot) {
         link::disconnect(slot, dir)?;

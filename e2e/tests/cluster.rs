@@ -1,0 +1,313 @@
+//! The local cluster itself: that each tier does what it says, that clusters do not meet, and above all that nothing
+//! of a cluster stays behind, however it or the one who started it ended.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod traces;
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
+use kube::runtime::wait::await_condition;
+use kube::runtime::wait::conditions::{is_deleted, is_deployment_completed};
+use kube::{Api, ResourceExt};
+use mcp_e2e::cache::Cache;
+use mcp_e2e::cluster::process::{self, Identity};
+use mcp_e2e::cluster::{Cluster, Options, State, Tier};
+use mcp_e2e::image::Image;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::json;
+
+use self::traces::Traces;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
+const SOON: Duration = Duration::from_mins(1);
+
+fn options(name: &str, tier: Tier) -> Options {
+    Options { own_binary: Some(BINARY.into()), ..Options::new(name, tier) }
+}
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(BINARY);
+    command.arg("cluster").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn kill_hard(pid: i32) -> Result<()> {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).with_context(|| format!("kill {pid}"))
+}
+
+async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
+    let deadline = Instant::now() + SOON;
+    while !is_so() {
+        ensure!(Instant::now() < deadline, "{what}: not within {} s", SOON.as_secs());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// Starts `up` as a process, and kills it as soon as the cluster's supervisor is on record.
+async fn killed_half_way(name: &str, tier: &str) -> Result<Identity> {
+    let dir = Cache::from_env()?.clusters().join(name);
+    let mut up =
+        command(&["up", "--name", name, "--tier", tier, "--provider", "native"]).stderr(Stdio::null()).spawn()?;
+    let recorded = || State::load(&dir).ok().flatten().filter(|state| !state.ready).and_then(|state| state.supervisor);
+    let mut supervisor = None;
+    eventually("a supervisor on record", || {
+        supervisor = recorded();
+        supervisor.is_some()
+    })
+    .await?;
+    kill_hard(i32::try_from(up.id())?)?;
+    up.wait()?;
+    supervisor.context("no supervisor")
+}
+
+#[tokio::test]
+async fn two_api_servers_live_side_by_side_and_each_ends_alone() -> Result<()> {
+    let (one, two) =
+        tokio::try_join!(Cluster::up(options("test-one", Tier::Api)), Cluster::up(options("test-two", Tier::Api)),)?;
+    let (traces_one, traces_two) = (Traces::of(&one)?, Traces::of(&two)?);
+    ensure!(traces_one.processes.len() >= 3 && traces_two.processes.len() >= 3, "etcd, API server and supervisor each");
+    let (in_one, in_two) = (Api::<Namespace>::all(one.client()), Api::<Namespace>::all(two.client()));
+    let marker: Namespace = serde_json::from_value(json!({"metadata": {"name": "only-in-one"}}))?;
+    in_one.create(&PostParams::default(), &marker).await?;
+    let names = |list: Vec<Namespace>| list.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
+    ensure!(names(in_one.list(&ListParams::default()).await?.items).contains(&"only-in-one".to_owned()));
+    ensure!(!names(in_two.list(&ListParams::default()).await?.items).contains(&"only-in-one".to_owned()));
+
+    let (events, _) = one.audit_log().since(0)?;
+    let created =
+        events.iter().find(|event| event.verb == "create" && event.resource == "namespaces" && event.user == "admin");
+    ensure!(created.is_some_and(|event| event.code == 201), "the creation is in the audit log: {created:?}");
+    let health = events.iter().find(|event| event.uri.starts_with("/readyz") || event.uri.starts_with("/livez"));
+    ensure!(health.is_none(), "health checks are not logged: {health:?}");
+
+    one.down().await?;
+    ensure!(traces_one.left().is_empty(), "{:?}", traces_one.left());
+    in_two.list(&ListParams::default()).await.context("the other one goes on")?;
+    drop(two);
+    ensure!(traces_two.left().is_empty(), "{:?}", traces_two.left());
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_commands_say_what_is_and_a_dead_supervisor_is_no_obstacle() -> Result<()> {
+    const NAME: &str = "test-commands";
+    let up = || command(&["up", "--name", NAME, "--tier", "api", "--provider", "native"]).output();
+    let first = up()?;
+    ensure!(first.status.success() && first.stdout.is_empty(), "{first:?}");
+    let again = up()?;
+    ensure!(again.status.success() && String::from_utf8_lossy(&again.stderr).contains("nothing to do"), "{again:?}");
+    let other = command(&["up", "--name", NAME, "--tier", "controllers", "--provider", "native"]).output()?;
+    let told = String::from_utf8_lossy(&other.stderr).into_owned();
+    ensure!(!other.status.success() && told.contains("tier api") && told.contains("cluster down"), "{told}");
+    ensure!(command(&["status", "--name", NAME]).stderr(Stdio::null()).stdout(Stdio::null()).status()?.success());
+    for path in ["kubeconfig", "audit-log"] {
+        let printed = String::from_utf8(command(&[path, "--name", NAME]).output()?.stdout)?;
+        ensure!(printed.lines().count() == 1 && Path::new(printed.trim()).is_file(), "{path} printed {printed:?}");
+    }
+    let kubectl = command(&["kubectl", "--name", NAME, "--", "get", "namespaces", "-o", "name"]).output()?;
+    ensure!(String::from_utf8_lossy(&kubectl.stdout).contains("namespace/kube-system"), "{kubectl:?}");
+
+    let cluster = Cluster::open(&Cache::from_env()?, NAME).await?;
+    let traces = Traces::of(&cluster)?;
+    let supervisor = cluster.state().supervisor.clone().context("no supervisor on record")?;
+    let inner = supervisor.children().first().context("no process 1")?.pid;
+    kill_hard(inner)?;
+    eventually("the end of everything", || !supervisor.is_alive()).await?;
+    ensure!(
+        !command(&["status", "--name", NAME]).stdout(Stdio::null()).status()?.success(),
+        "a dead cluster is not healthy"
+    );
+    ensure!(up()?.status.success(), "a dead cluster is replaced");
+    let first_down = command(&["down", "--name", NAME]).output()?;
+    ensure!(first_down.status.success() && command(&["down", "--name", NAME]).output()?.status.success());
+    ensure!(traces.left().is_empty(), "{:?}", traces.left());
+    let gone = command(&["kubeconfig", "--name", NAME]).output()?;
+    let told = String::from_utf8_lossy(&gone.stderr).into_owned();
+    ensure!(!gone.status.success() && gone.stdout.is_empty() && told.contains("cluster up"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_up_that_is_killed_takes_its_processes_along_and_can_be_repeated() -> Result<()> {
+    let supervisor = killed_half_way("test-killed", "controllers").await?;
+    eventually("the supervisor notices that `up` is dead", || !supervisor.is_alive()).await?;
+    let cluster = Cluster::up(options("test-killed", Tier::Controllers)).await?;
+    let traces = Traces::of(&cluster)?;
+    cluster.down().await?;
+    ensure!(traces.left().is_empty(), "{:?}", traces.left());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
+    const NAME: &str = "test-interrupted";
+    let dir = Cache::from_env()?.clusters().join(NAME);
+    let mut up =
+        command(&["up", "--name", NAME, "--tier", "node", "--provider", "native"]).stderr(Stdio::null()).spawn()?;
+    let mut supervisor = None;
+    eventually("a node on record", || {
+        supervisor = State::load(&dir).ok().flatten().and_then(|state| state.supervisor);
+        supervisor.is_some()
+    })
+    .await?;
+    kill(Pid::from_raw(i32::try_from(up.id())?), Signal::SIGINT)?;
+    ensure!(up.wait()?.code() == Some(130), "the usual exit status of an interrupted command");
+    ensure!(!supervisor.is_some_and(|supervisor| supervisor.is_alive()), "the supervisor is gone");
+    ensure!(!dir.exists(), "the directory is gone");
+    let groups = traces::cgroups(NAME);
+    ensure!(groups.is_empty(), "{groups:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn controllers_roll_out_and_collect_garbage() -> Result<()> {
+    let cluster = Cluster::up(options("test-controllers", Tier::Controllers)).await?;
+    let traces = Traces::of(&cluster)?;
+    let client = cluster.client();
+    let deployments = Api::<Deployment>::namespaced(client.clone(), "default");
+    deployments.create(&PostParams::default(), &deployment("web", "web:1")?).await?;
+    tokio::time::timeout(SOON, await_condition(deployments.clone(), "web", is_deployment_completed())).await??;
+
+    deployments.create(&PostParams::default(), &deployment("bad", "localhost/does-not-exist:1")?).await?;
+    let pods = Api::<Pod>::namespaced(client.clone(), "default");
+    let deadline = Instant::now() + SOON;
+    while pod_waits_for(&pods, "app=bad").await? != Some("ImagePullBackOff".into()) {
+        ensure!(Instant::now() < deadline, "no pod of `bad` says ImagePullBackOff");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
+    let replica_set = Api::<ReplicaSet>::namespaced(client, "default");
+    let child = replica_set.list(&ListParams::default().labels("app=web")).await?.items;
+    let child = child.first().context("the Deployment has a ReplicaSet")?;
+    deployments.delete("web", &DeleteParams::background()).await?;
+    let uid = child.uid().context("it has a uid")?;
+    tokio::time::timeout(SOON, await_condition(replica_set, &child.name_any(), is_deleted(&uid))).await??;
+    let deadline = Instant::now() + SOON;
+    while !pods.list(&ListParams::default().labels("app=web")).await?.items.is_empty() {
+        ensure!(Instant::now() < deadline, "the pods of a deleted Deployment are still there");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    cluster.down().await?;
+    ensure!(traces.left().is_empty(), "{:?}", traces.left());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_runs_pods_and_leaves_nothing_behind() -> Result<()> {
+    const NAME: &str = "test-node";
+    let supervisor = killed_half_way(NAME, "node").await?;
+    eventually("the supervisor notices that `up` is dead", || !supervisor.is_alive()).await?;
+    let cluster = Cluster::up(options(NAME, Tier::Node)).await?;
+
+    let home = tempfile::tempdir()?;
+    let archive = home.path().join("resolve.tar");
+    Image::new("localhost/resolve:1")
+        .base()
+        .file(BINARY, "/mcp-e2e", 0o755)
+        .entrypoint(["/mcp-e2e", "resolve"])
+        .pack(&archive)?;
+    cluster.load(&archive).await?;
+    let pods = Api::<Pod>::namespaced(cluster.client(), "default");
+    let pod = json!({
+        "metadata": {"name": "resolve"},
+        "spec": {
+            "restartPolicy": "Never", "automountServiceAccountToken": false,
+            "containers": [{
+                "name": "resolve", "image": "localhost/resolve:1", "imagePullPolicy": "Never",
+                "args": ["kubernetes.default.svc.cluster.local"],
+            }],
+        },
+    });
+    wait_for_default_account(&cluster).await?;
+    pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
+    let finished = |pod: Option<&Pod>| {
+        let phase = pod.and_then(|pod| pod.status.as_ref()?.phase.as_deref());
+        matches!(phase, Some("Succeeded" | "Failed"))
+    };
+    tokio::time::timeout(SOON, await_condition(pods.clone(), "resolve", finished)).await??;
+    let said = pods.logs("resolve", &LogParams::default()).await?;
+    let expected = cluster.state().slot.context("a slot")?.api_service().to_string();
+    ensure!(said.trim() == expected, "the pod resolved {said:?}, expected {expected}");
+
+    let slot = cluster.state().slot.context("a slot")?;
+    let dns = (slot.dns_service(), 53);
+    let reached = tokio::time::timeout(SOON, tokio::net::TcpStream::connect(dns)).await;
+    reached.context("the host reaches a ClusterIP")?.with_context(|| format!("connect to {dns:?}"))?;
+
+    let traces = Traces::of(&cluster)?;
+    ensure!(
+        traces.processes.iter().any(|process| is_program(process, "containerd-shim")),
+        "shims are among the processes"
+    );
+    ensure!(!traces.left().is_empty(), "a running cluster has traces");
+    let (events, _) = cluster.audit_log().since(0)?;
+    ensure!(events.iter().any(|event| event.user == format!("system:node:{NAME}")), "the kubelet is in the audit log");
+    let apply =
+        events.iter().find(|event| event.resource == "deployments" && event.subresource.is_empty() && event.is_write());
+    ensure!(
+        apply.is_some_and(|event| event.request_object.is_some()),
+        "writes to Deployments are logged with their body"
+    );
+
+    cluster.down().await?;
+    ensure!(traces.left().is_empty(), "{:?}", traces.left());
+    Ok(())
+}
+
+fn is_program(process: &Identity, name: &str) -> bool {
+    let program = std::fs::read_to_string(format!("/proc/{}/comm", process.pid)).unwrap_or_default();
+    name.starts_with(program.trim()) && !program.trim().is_empty()
+}
+
+fn deployment(name: &str, image: &str) -> Result<Deployment> {
+    Ok(serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": 2,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {"containers": [{"name": "main", "image": image}]},
+            },
+        },
+    }))?)
+}
+
+async fn pod_waits_for(pods: &Api<Pod>, label: &str) -> Result<Option<String>> {
+    let list = pods.list(&ListParams::default().labels(label)).await?;
+    let mut waiting = list
+        .items
+        .iter()
+        .flat_map(|pod| pod.status.iter())
+        .flat_map(|status| status.container_statuses.iter().flatten());
+    Ok(waiting.find_map(|container| container.state.as_ref()?.waiting.as_ref()?.reason.clone()))
+}
+
+/// A pod cannot be created before the namespace has its ServiceAccount.
+async fn wait_for_default_account(cluster: &Cluster) -> Result<()> {
+    let accounts = Api::<k8s_openapi::api::core::v1::ServiceAccount>::namespaced(cluster.client(), "default");
+    let there = |account: Option<&k8s_openapi::api::core::v1::ServiceAccount>| account.is_some();
+    tokio::time::timeout(SOON, await_condition(accounts, "default", there)).await??;
+    Ok(())
+}
+
+#[test]
+fn nothing_is_found_by_the_arguments_of_a_cluster_that_never_was() {
+    assert!(process::with_arguments("supervise", "--dir", Path::new("/never/was")).is_empty());
+}
+
+/// A suite may start its cluster from any task.
+#[test]
+fn starting_a_cluster_may_move_between_threads() {
+    fn movable<T: Send>(_: T) {}
+    movable(Cluster::up(options("test-never-started", Tier::Api)));
+}
