@@ -1,6 +1,7 @@
 //! The command line of `mcp-e2e`. Paths and answers go to standard output, progress and errors to standard error.
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::net::{Ipv4Addr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -241,18 +242,21 @@ async fn status(cache: &Cache, name: &str) -> Result<ExitCode> {
     let (state, dir) = cluster::recorded(cache, name)?;
     let health = cluster::check(&state, &dir).await;
     let told = health.as_ref().map_or_else(|error| format!("broken: {error:#}"), |()| "healthy".to_owned());
-    println!("cluster     {name}");
-    println!("state       {told}");
-    println!("provider    {}", state.provider);
-    println!("tier        {}", state.tier);
-    println!("API server  {}", state.server);
+    let mut lines = vec![
+        ("cluster", name.to_owned()),
+        ("state", told),
+        ("provider", state.provider.to_string()),
+        ("tier", state.tier.to_string()),
+        ("API server", state.server),
+        ("kubeconfig", dir.join("kubeconfig").display().to_string()),
+        ("audit log", cluster::audit_log_path(&dir).display().to_string()),
+    ];
     if let Some(slot) = state.slot {
-        println!("services    {}", slot.services());
-        println!("pods        {}", slot.pods());
+        let logs = dir.join("logs").display().to_string();
+        lines.extend([("services", slot.services()), ("pods", slot.pods()), ("logs", logs)]);
     }
-    println!("kubeconfig  {}", dir.join("kubeconfig").display());
-    println!("audit log   {}", cluster::audit_log_path(&dir).display());
-    println!("logs        {}", dir.join("logs").display());
+    let text: Vec<String> = lines.into_iter().map(|(what, value)| format!("{what:<12}{value}\n")).collect();
+    std::io::stdout().write_all(text.concat().as_bytes()).context("write to standard output")?;
     Ok(if health.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -269,7 +273,6 @@ fn kubectl(dir: &Path, arguments: &[OsString]) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("start {}", program.display()))
 }
 
-/// Kept apart so that the compiler checks what clap cannot: the definition itself.
 #[cfg(test)]
 mod tests {
     use anyhow::bail;

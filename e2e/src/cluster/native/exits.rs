@@ -4,7 +4,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -25,12 +25,25 @@ pub(super) fn record(dir: &Path, exit: &Exit) -> Result<()> {
     Ok(())
 }
 
-/// What went wrong first, in words, if anything did.
+/// What went wrong first, in one line, if anything did.
 pub(super) fn first(dir: &Path) -> Option<String> {
+    let exit = read(dir)?;
+    Some(format!("{} ended ({}): see {}", exit.component, exit.status, log(dir, &exit).display()))
+}
+
+/// The same with the end of the component's log, for when the log will be gone.
+pub(super) fn first_with_log(dir: &Path) -> Option<String> {
+    let exit = read(dir)?;
+    Some(format!("{} ended ({}); the end of its log:\n{}", exit.component, exit.status, tail(&log(dir, &exit))))
+}
+
+fn read(dir: &Path) -> Option<Exit> {
     let text = std::fs::read_to_string(dir.join(FILE)).ok()?;
-    let exit: Exit = serde_json::from_str(text.lines().next()?).ok()?;
-    let log = dir.join("logs").join(format!("{}.log", exit.component));
-    Some(format!("{} ended ({}); the end of its log:\n{}", exit.component, exit.status, tail(&log)))
+    serde_json::from_str(text.lines().next()?).ok()
+}
+
+fn log(dir: &Path, exit: &Exit) -> PathBuf {
+    dir.join("logs").join(format!("{}.log", exit.component))
 }
 
 /// The last lines of a log, cut to a readable width.
@@ -53,7 +66,8 @@ mod tests {
         for component in ["etcd", "kube-apiserver"] {
             record(home.path(), &Exit { component: component.into(), status: "exit status 1".into() }).unwrap();
         }
-        let told = first(home.path()).unwrap();
+        assert_eq!(first(home.path()).unwrap().lines().count(), 1);
+        let told = first_with_log(home.path()).unwrap();
         assert!(told.starts_with("etcd ended (exit status 1)") && told.ends_with("address in use"), "{told}");
     }
 }

@@ -259,7 +259,7 @@ async fn guarded<T>(dir: &Path, what: &str, work: impl Future<Output = Result<T>
     let broken = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if let Some(exit) = exits::first(dir) {
+            if let Some(exit) = exits::first_with_log(dir) {
                 return exit;
             }
             if supervisor_gone(dir) {

@@ -126,6 +126,12 @@ fn reap(dir: &Path, children: &mut BTreeMap<i32, String>) -> Result<()> {
 }
 
 fn become_node(dir: &Path, node: &Node) -> Result<()> {
+    if dir.starts_with("/run") {
+        bail!(
+            "a node has a /run of its own, so its files cannot be in {}: set XDG_CACHE_HOME elsewhere",
+            dir.display()
+        );
+    }
     sethostname(&node.hostname).context("set the node's host name")?;
     let unset = None::<&str>;
     mount(unset, "/", unset, MsFlags::MS_REC | MsFlags::MS_SHARED, unset).context("share mounts inside the node")?;
