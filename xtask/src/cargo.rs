@@ -19,18 +19,7 @@ pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
 
 /// Builds `mcp-e2e` with the dev profile. Stdout stays untouched: it belongs to the command that follows.
 pub(crate) fn build_harness(place: &Place) -> Result<()> {
-    program::run(&mut cargo(
-        place,
-        &[
-            "build",
-            "--locked",
-            "--quiet",
-            "--package",
-            "mcp-e2e",
-            "--bin",
-            "mcp-e2e",
-        ],
-    ))
+    program::run(&mut cargo(place, &["build", "--locked", "--quiet", "--package", "mcp-e2e", "--bin", "mcp-e2e"]))
 }
 
 /// Builds everything that runs in a local cluster, in one go.

@@ -36,18 +36,10 @@ pub(crate) fn quick(place: &Place) -> Result<Vec<Step>> {
     };
     lint("hadolint", &[], named(place, ".", "Dockerfile")?);
     lint("shellcheck", &[], vec![PathBuf::from(".ci/run")]);
-    lint(
-        "zizmor",
-        &["--offline", "--no-progress", "--quiet"],
-        named(place, ".github/workflows", "")?,
-    );
+    lint("zizmor", &["--offline", "--no-progress", "--quiet"], named(place, ".github/workflows", "")?);
     let yaml = [".github", "config", "crds", "e2e/manifests"].map(PathBuf::from);
     let present = yaml.into_iter().filter(|it| place.root.join(it).is_dir()).collect();
-    lint(
-        "yamllint",
-        &["--strict", "--config-file=xtask/lint/yamllint.yaml"],
-        present,
-    );
+    lint("yamllint", &["--strict", "--config-file=xtask/lint/yamllint.yaml"], present);
     Ok(steps)
 }
 
@@ -56,15 +48,7 @@ pub(crate) fn all(place: &Place) -> Result<Vec<Step>> {
     let mut steps = quick(place)?;
     // The advisories are not among the checks: their database is a git repository, out of reach of some machines that run
     // this. `cargo deny check advisories` is the command where it is in reach.
-    let deny: &[&str] = &[
-        "deny",
-        "--locked",
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ];
+    let deny: &[&str] = &["deny", "--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     for ((name, version), arguments) in [(CARGO_DENY, deny), (CARGO_MACHETE, &["."])] {
         let home = place.cache.join(format!("tools/{name}-{version}"));
         let binary = home.join("bin").join(name);
@@ -82,9 +66,7 @@ pub(crate) fn all(place: &Place) -> Result<Vec<Step>> {
 
 fn cargo_install(place: &Place, name: &str, version: &str, home: &Path) -> Command {
     let mut install = place.command("cargo");
-    install
-        .args(["install", name, "--locked", "--version", version, "--root"])
-        .arg(home);
+    install.args(["install", name, "--locked", "--version", version, "--root"]).arg(home);
     // A directory that cargo deletes afterwards, not the workspace's.
     install.env_remove("CARGO_TARGET_DIR");
     install
@@ -115,11 +97,7 @@ impl Environment {
         let requirements =
             fs::read(place.root.join(REQUIREMENTS)).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
         let digest = format!("{:x}", Sha256::digest(requirements));
-        Ok(Self(
-            place
-                .cache
-                .join(format!("venv-lint-{}", digest.get(..12).unwrap_or(&digest))),
-        ))
+        Ok(Self(place.cache.join(format!("venv-lint-{}", digest.get(..12).unwrap_or(&digest)))))
     }
 
     fn tool(&self, place: &Place, name: &str) -> Command {
@@ -134,21 +112,11 @@ impl Environment {
             list.args(["list", "--format=freeze", "--disable-pip-version-check"]);
             return vec![list];
         }
-        let python = if program::on_path("python3").is_some() {
-            "python3"
-        } else {
-            "python"
-        };
+        let python = if program::on_path("python3").is_some() { "python3" } else { "python" };
         let mut make = place.command(python);
         make.args(["-m", "venv", "--clear"]).arg(&self.0);
         let mut install = self.tool(place, "pip");
-        install.args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--only-binary=:all:",
-            "--require-hashes",
-        ]);
+        install.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]);
         install.args(["--requirement", REQUIREMENTS]);
         let mut mark = place.command("touch");
         mark.arg(&complete);

@@ -22,11 +22,7 @@ use clap::{Parser, Subcommand};
 use crate::place::Place;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "cargo xtask",
-    about = "Every task of mcp-eks",
-    disable_help_subcommand = true
-)]
+#[command(name = "cargo xtask", about = "Every task of mcp-eks", disable_help_subcommand = true)]
 struct Xtask {
     #[command(subcommand)]
     task: Task,

@@ -30,9 +30,7 @@ impl Place {
     pub(crate) fn find() -> Result<Self> {
         // Clones share a target directory, so what `cargo run` says now outranks where this was compiled.
         let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
-        let root = Path::new(&package)
-            .parent()
-            .context("the xtask crate has no parent directory")?;
+        let root = Path::new(&package).parent().context("the xtask crate has no parent directory")?;
         let cache = match env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
             Some(dir) => PathBuf::from(dir),
             None => {
@@ -45,11 +43,7 @@ impl Place {
             Some(dir) => root.join(dir),
             None => cache.join("target"),
         };
-        Ok(Self {
-            root: root.to_path_buf(),
-            cache,
-            target,
-        })
+        Ok(Self { root: root.to_path_buf(), cache, target })
     }
 
     /// A program that runs in the repository's root and compiles into the shared target directory.

@@ -30,20 +30,11 @@ pub(crate) fn fmt(place: &Place) -> Vec<Step> {
 
 /// Everything that CI runs.
 pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
-    let mut steps = vec![
-        format(place),
-        clippy(place),
-        build(place),
-        unit(place).needs(BUILD),
-        doc(place).needs(BUILD),
-    ];
+    let mut steps = vec![format(place), clippy(place), build(place), unit(place).needs(BUILD), doc(place).needs(BUILD)];
     for suite in suites(place)? {
         steps.push(suite_step(place, &suite)?.needs(BUILD));
     }
-    steps.push(Step::new(
-        "images",
-        [own(place, &["images", "--verify", "--if-changed"])?],
-    ));
+    steps.push(Step::new("images", [own(place, &["images", "--verify", "--if-changed"])?]));
     steps.extend(lint::quick(place)?);
     Ok(steps)
 }
@@ -66,15 +57,7 @@ fn format(place: &Place) -> Step {
 }
 
 fn clippy(place: &Place) -> Step {
-    let words = [
-        "clippy",
-        "--locked",
-        "--workspace",
-        "--all-targets",
-        "--",
-        "--deny",
-        "warnings",
-    ];
+    let words = ["clippy", "--locked", "--workspace", "--all-targets", "--", "--deny", "warnings"];
     Step::new("clippy", [cargo(place, &words)])
 }
 
@@ -84,28 +67,11 @@ fn build(place: &Place) -> Step {
 
 /// Unit, property and snapshot tests, generated files fresh among them. The suites of mcp-e2e are steps of their own.
 fn unit(place: &Place) -> Step {
-    let mut all = cargo(
-        place,
-        &[
-            "test",
-            "--locked",
-            "--workspace",
-            "--exclude",
-            "mcp-e2e",
-            "--lib",
-            "--bins",
-            "--tests",
-        ],
-    );
+    let mut all =
+        cargo(place, &["test", "--locked", "--workspace", "--exclude", "mcp-e2e", "--lib", "--bins", "--tests"]);
     // A snapshot that differs is a failure, never a file that lies there for review.
     all.env("INSTA_UPDATE", "no");
-    Step::new(
-        "unit",
-        [
-            all,
-            cargo(place, &["test", "--locked", "--package", "mcp-e2e", "--lib", "--bins"]),
-        ],
-    )
+    Step::new("unit", [all, cargo(place, &["test", "--locked", "--package", "mcp-e2e", "--lib", "--bins"])])
 }
 
 fn doc(place: &Place) -> Step {
@@ -113,17 +79,7 @@ fn doc(place: &Place) -> Step {
 }
 
 fn suite_step(place: &Place, suite: &str) -> Result<Step> {
-    let words = [
-        "test",
-        "--locked",
-        "--package",
-        "mcp-e2e",
-        "--test",
-        suite,
-        "--",
-        "--test-threads=1",
-        "--nocapture",
-    ];
+    let words = ["test", "--locked", "--package", "mcp-e2e", "--test", suite, "--", "--test-threads=1", "--nocapture"];
     let mut command = cargo(place, &words);
     command.env("MCP_E2E_BIN_DIR", place.bin_dir()?);
     Ok(Step::new(format!("e2e {suite}"), [command]))

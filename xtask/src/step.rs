@@ -6,6 +6,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -28,11 +29,7 @@ pub(crate) struct Step {
 impl Step {
     /// A step of one or more commands; the first that fails ends it.
     pub(crate) fn new(name: impl Into<String>, commands: impl IntoIterator<Item = Command>) -> Self {
-        Self {
-            name: name.into(),
-            needs: None,
-            commands: commands.into_iter().collect(),
-        }
+        Self { name: name.into(), needs: None, commands: commands.into_iter().collect() }
     }
 
     /// Not tried, and counted as failed, when the step of that name failed.
@@ -50,19 +47,18 @@ struct Outcome {
 
 /// Runs every step, whatever the others did; fails if any of them failed.
 pub(crate) fn run_all(place: &Place, steps: Vec<Step>) -> Result<ExitCode> {
-    let logs = place.cache.join("logs");
-    fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+    Ok(report(&try_all(&place.cache.join("logs"), steps)?))
+}
+
+fn try_all(logs: &Path, steps: Vec<Step>) -> Result<Vec<Outcome>> {
+    fs::create_dir_all(logs).with_context(|| format!("cannot make {}", logs.display()))?;
     let live = io::stderr().is_terminal() && io::stdout().is_terminal() && env::var_os("CI").is_none();
     let mut outcomes: Vec<Outcome> = Vec::new();
     for mut step in steps {
         let failed = |name: &str| outcomes.iter().any(|it| it.name == name && it.result != "passed");
         let start = Instant::now();
         let result = if step.needs.is_some_and(failed) {
-            eprintln!(
-                "==> {}: not tried, because {} failed",
-                step.name,
-                step.needs.unwrap_or_default()
-            );
+            eprintln!("==> {}: not tried, because {} failed", step.name, step.needs.unwrap_or_default());
             "not tried"
         } else {
             let log = logs.join(format!("{}.log", step.name.replace([' ', '/'], "-")));
@@ -77,13 +73,9 @@ pub(crate) fn run_all(place: &Place, steps: Vec<Step>) -> Result<ExitCode> {
             );
             result
         };
-        outcomes.push(Outcome {
-            name: step.name,
-            result,
-            took: start.elapsed(),
-        });
+        outcomes.push(Outcome { name: step.name, result, took: start.elapsed() });
     }
-    Ok(report(&outcomes))
+    Ok(outcomes)
 }
 
 fn report(outcomes: &[Outcome]) -> ExitCode {
@@ -95,14 +87,10 @@ fn report(outcomes: &[Outcome]) -> ExitCode {
     let passed = outcomes.iter().filter(|it| it.result == "passed").count();
     let failed = outcomes.len() - passed;
     println!("\n{passed} passed, {failed} failed");
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn run_step(step: &mut Step, log: &std::path::Path, live: bool) -> Result<bool> {
+fn run_step(step: &mut Step, log: &Path, live: bool) -> Result<bool> {
     let mut log_file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     for command in &mut step.commands {
         let said = format!("$ {}\n", program::line(command));
@@ -120,7 +108,7 @@ fn run_step(step: &mut Step, log: &std::path::Path, live: bool) -> Result<bool> 
     Ok(true)
 }
 
-fn show_tail(log: &std::path::Path) -> Result<()> {
+fn show_tail(log: &Path) -> Result<()> {
     let text = String::from_utf8_lossy(&fs::read(log)?).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     let start = lines.len().saturating_sub(TAIL);
@@ -128,4 +116,47 @@ fn show_tail(log: &std::path::Path) -> Result<()> {
         println!("{line}");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn results(test: &str, steps: Vec<Step>) -> (Vec<(String, &'static str)>, std::path::PathBuf) {
+        let logs = env::temp_dir().join(format!("xtask-step-{}-{test}", std::process::id()));
+        let outcomes = try_all(&logs, steps).unwrap();
+        (outcomes.into_iter().map(|it| (it.name, it.result)).collect(), logs)
+    }
+
+    #[test]
+    fn a_failure_stops_what_needs_it_and_nothing_else() {
+        let steps = vec![
+            Step::new("build", [shell("exit 3")]),
+            Step::new("suite", [shell("true")]).needs("build"),
+            Step::new("lint", [shell("true")]),
+            Step::new("absent", [Command::new("/no/such/program")]),
+        ];
+        let (results, logs) = results("failure", steps);
+        let expected = [("build", "FAILED"), ("suite", "not tried"), ("lint", "passed"), ("absent", "FAILED")];
+        assert_eq!(results, expected.map(|(name, result)| (name.to_owned(), result)));
+        assert!(!logs.join("suite.log").exists());
+        fs::remove_dir_all(logs).unwrap();
+    }
+
+    #[test]
+    fn a_log_has_both_outputs_in_order_and_ends_where_a_command_fails() {
+        let commands = [shell("echo one; echo two >&2; printf three"), shell("exit 1"), shell("echo never")];
+        let (results, logs) = results("log", vec![Step::new("e2e api", commands)]);
+        assert_eq!(results, [("e2e api".to_owned(), "FAILED")]);
+        let log = fs::read_to_string(logs.join("e2e-api.log")).unwrap();
+        assert!(log.contains("\none\ntwo\nthree"), "{log}");
+        assert!(!log.contains("\nnever"), "{log}");
+        fs::remove_dir_all(logs).unwrap();
+    }
 }

@@ -39,14 +39,7 @@ pub(crate) fn provide(place: &Place, engine: &Engine, name: &str) -> Result<()> 
     lay_out_toolchain(place, &stage, name)?;
     let hook = format!("--customize-hook=sync-in {} /usr/local", stage.display());
     let mut debian = Command::new("mmdebstrap")
-        .args([
-            "--quiet",
-            "--variant=minbase",
-            &format!("--include={PACKAGES}"),
-            &hook,
-            "bookworm",
-            "-",
-        ])
+        .args(["--quiet", "--variant=minbase", &format!("--include={PACKAGES}"), &hook, "bookworm", "-"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -85,17 +78,9 @@ fn lay_out_toolchain(place: &Place, stage: &Path, name: &str) -> Result<()> {
     for binary in ["cargo", "rustc"] {
         let from = Path::new(&installed).join("bin").join(binary);
         fs::copy(&from, target.join("bin").join(binary)).with_context(|| format!("cannot copy {}", from.display()))?;
-        symlink(
-            format!("/usr/local/{toolchain}/bin/{binary}"),
-            cargo.join("bin").join(binary),
-        )?;
+        symlink(format!("/usr/local/{toolchain}/bin/{binary}"), cargo.join("bin").join(binary))?;
     }
-    program::run(
-        Command::new("cp")
-            .args(["-a", "--"])
-            .arg(Path::new(&installed).join("lib"))
-            .arg(target.join("lib")),
-    )?;
+    program::run(Command::new("cp").args(["-a", "--"]).arg(Path::new(&installed).join("lib")).arg(target.join("lib")))?;
     fs::copy(HOST_CA_BUNDLE, cargo.join("build-machine-ca.crt"))
         .with_context(|| format!("cannot copy {HOST_CA_BUNDLE}"))?;
     fs::write(cargo.join("config.toml"), CARGO_SETTINGS).context("cannot write cargo's settings")

@@ -35,12 +35,7 @@ impl Engine {
     pub(crate) fn find(place: &Place) -> Result<Self> {
         let root = place.root.clone();
         if program::succeeds(Command::new("docker").args(["info", "--format", "{{.ServerVersion}}"])) {
-            return Ok(Self {
-                podman: false,
-                arguments: Vec::new(),
-                environment: Vec::new(),
-                root,
-            });
+            return Ok(Self { podman: false, arguments: Vec::new(), environment: Vec::new(), root });
         }
         program::ensure("podman", &["podman", "runc"])?;
         let home = place.cache.join("podman");
@@ -48,27 +43,13 @@ impl Engine {
         fs::create_dir_all(&scratch).with_context(|| format!("cannot make {}", scratch.display()))?;
         let settings = home.join("containers.conf");
         // crun wants a cgroup v2 or a writable systemd hierarchy; runc takes what is there.
-        let runtime = if program::on_path("runc").is_some() {
-            "runtime = \"runc\"\n"
-        } else {
-            ""
-        };
+        let runtime = if program::on_path("runc").is_some() { "runtime = \"runc\"\n" } else { "" };
         fs::write(&settings, format!("{PODMAN_SETTINGS}{runtime}"))
             .with_context(|| format!("cannot write {}", settings.display()))?;
-        let arguments = [
-            "--root".into(),
-            home.join("storage").into(),
-            "--runroot".into(),
-            home.join("run").into(),
-        ]
-        .to_vec();
+        let arguments =
+            ["--root".into(), home.join("storage").into(), "--runroot".into(), home.join("run").into()].to_vec();
         let environment = vec![("CONTAINERS_CONF", settings), ("TMPDIR", scratch)];
-        Ok(Self {
-            podman: true,
-            arguments,
-            environment,
-            root,
-        })
+        Ok(Self { podman: true, arguments, environment, root })
     }
 
     /// Whether the engine is Podman.

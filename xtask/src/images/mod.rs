@@ -28,16 +28,8 @@ struct Image {
 }
 
 const IMAGES: [Image; 2] = [
-    Image {
-        dockerfile: "Dockerfile.operator",
-        name: "localhost/mcp-eks-operator:dev",
-        binaries: &["mcp-operator"],
-    },
-    Image {
-        dockerfile: "Dockerfile.servers",
-        name: "localhost/mcp-eks-servers:dev",
-        binaries: &["mcp-filesystem"],
-    },
+    Image { dockerfile: "Dockerfile.operator", name: "localhost/mcp-eks-operator:dev", binaries: &["mcp-operator"] },
+    Image { dockerfile: "Dockerfile.servers", name: "localhost/mcp-eks-servers:dev", binaries: &["mcp-filesystem"] },
 ];
 
 /// What `cargo xtask images` takes.
@@ -73,9 +65,7 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
     }
     for image in &IMAGES {
         let size = program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Size}}", image.name]))?;
-        let bytes: f64 = size
-            .parse()
-            .with_context(|| format!("the size of {} is `{size}`", image.name))?;
+        let bytes: f64 = size.parse().with_context(|| format!("the size of {} is `{size}`", image.name))?;
         println!("{} {:.1} MB", image.name, bytes / 1e6);
     }
     if options.verify {
@@ -93,7 +83,5 @@ fn base_name(place: &Place) -> Result<String> {
     let path = place.root.join(IMAGES[0].dockerfile);
     let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let name = text.lines().find_map(|line| line.strip_prefix("ARG RUST_IMAGE="));
-    Ok(name
-        .with_context(|| format!("{} has no line `ARG RUST_IMAGE=…`", path.display()))?
-        .to_owned())
+    Ok(name.with_context(|| format!("{} has no line `ARG RUST_IMAGE=…`", path.display()))?.to_owned())
 }

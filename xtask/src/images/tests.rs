@@ -17,8 +17,7 @@ fn read(name: &str) -> String {
 fn value(name: &str, prefix: &str) -> String {
     let text = read(name);
     let line = text.lines().find_map(|line| line.strip_prefix(prefix));
-    line.unwrap_or_else(|| panic!("{name} has no line `{prefix}…`"))
-        .replace('"', "")
+    line.unwrap_or_else(|| panic!("{name} has no line `{prefix}…`")).replace('"', "")
 }
 
 #[test]
@@ -26,12 +25,7 @@ fn both_dockerfiles_build_with_the_toolchain_of_the_workspace() {
     let channel = value("rust-toolchain.toml", "channel = ");
     for image in &IMAGES {
         let base = value(image.dockerfile, "ARG RUST_IMAGE=");
-        assert_eq!(
-            base,
-            format!("docker.io/library/rust:{channel}-bookworm"),
-            "{}",
-            image.dockerfile
-        );
+        assert_eq!(base, format!("docker.io/library/rust:{channel}-bookworm"), "{}", image.dockerfile);
     }
 }
 
@@ -58,11 +52,7 @@ fn the_build_context_has_every_member_of_the_workspace() {
             let path = Path::new(member).join(part);
             let mut admitted = ignore.lines().filter_map(|line| line.strip_prefix('!'));
             let there = root().join(&path).exists();
-            assert!(
-                !there || admitted.any(|it| path.starts_with(it)),
-                ".dockerignore leaves out {}",
-                path.display()
-            );
+            assert!(!there || admitted.any(|it| path.starts_with(it)), ".dockerignore leaves out {}", path.display());
         }
     }
 }

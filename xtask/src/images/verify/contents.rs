@@ -18,11 +18,7 @@ const FILES: [&str; 4] = ["etc/group", "etc/nsswitch.conf", "etc/passwd", BUNDLE
 pub(super) fn user(engine: &Engine, image: &Image) -> Result<()> {
     let found =
         program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Config.User}}", image.name]))?;
-    ensure!(
-        found == USER,
-        "{}: the user should be {USER} and is `{found}`",
-        image.name
-    );
+    ensure!(found == USER, "{}: the user should be {USER} and is `{found}`", image.name);
     println!("ok {} runs as {USER}", image.name);
     Ok(())
 }
@@ -36,10 +32,7 @@ pub(super) fn files(engine: &Engine, image: &Image) -> Result<()> {
     let mut found: Vec<String> = Vec::new();
     let mut writable = false;
     for line in listing.lines() {
-        let (mode, path) = (
-            line.get(..10).unwrap_or_default(),
-            line.rsplit(' ').next().unwrap_or_default(),
-        );
+        let (mode, path) = (line.get(..10).unwrap_or_default(), line.rsplit(' ').next().unwrap_or_default());
         writable |= path == "tmp/" && mode == "drwxrwxrwt";
         if !mode.starts_with('d') && !of_the_engine(path) {
             found.push(path.to_owned());
@@ -49,36 +42,18 @@ pub(super) fn files(engine: &Engine, image: &Image) -> Result<()> {
     expected.extend(image.binaries.iter().map(|it| format!("usr/local/bin/{it}")));
     expected.sort();
     found.sort();
-    ensure!(
-        found == expected,
-        "{}: the files should be {expected:?} and are {found:?}",
-        image.name
-    );
-    ensure!(
-        writable,
-        "{}: /tmp should be there with mode 1777; the files are:\n{listing}",
-        image.name
-    );
-    println!(
-        "ok {} holds {} files and a /tmp anyone may write to",
-        image.name,
-        found.len()
-    );
+    ensure!(found == expected, "{}: the files should be {expected:?} and are {found:?}", image.name);
+    ensure!(writable, "{}: /tmp should be there with mode 1777; the files are:\n{listing}", image.name);
+    println!("ok {} holds {} files and a /tmp anyone may write to", image.name, found.len());
     Ok(())
 }
 
 fn list(engine: &Engine, container: &str) -> Result<String> {
     let mut export = engine.command(&["export", container]).stdout(Stdio::piped()).spawn()?;
     let archive = export.stdout.take().context("`export` has no output")?;
-    let listing = Command::new("tar")
-        .args(["--list", "--verbose", "--file=-"])
-        .stdin(archive)
-        .output()?;
+    let listing = Command::new("tar").args(["--list", "--verbose", "--file=-"]).stdin(archive).output()?;
     let status = export.wait()?;
-    ensure!(
-        status.success() && listing.status.success(),
-        "the files of container {container} cannot be listed"
-    );
+    ensure!(status.success() && listing.status.success(), "the files of container {container} cannot be listed");
     Ok(String::from_utf8_lossy(&listing.stdout).into_owned())
 }
 
@@ -92,16 +67,8 @@ fn of_the_engine(path: &str) -> bool {
 pub(super) fn programs(engine: &Engine, image: &Image) -> Result<()> {
     for binary in image.binaries {
         let entrypoint = format!("--entrypoint={binary}");
-        let words = [
-            "run",
-            "--rm",
-            "--network=none",
-            "--read-only",
-            "--cap-drop=all",
-            &entrypoint,
-            image.name,
-            "--version",
-        ];
+        let words =
+            ["run", "--rm", "--network=none", "--read-only", "--cap-drop=all", &entrypoint, image.name, "--version"];
         let said = program::output(&mut engine.command(&words))?;
         ensure!(
             said.starts_with(binary),

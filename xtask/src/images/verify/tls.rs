@@ -28,27 +28,16 @@ pub(super) struct Bench {
 impl Bench {
     /// Builds the probe and starts its server.
     pub(super) fn set_up(place: &Place) -> Result<Self> {
-        program::run(&mut cargo::cargo(
-            place,
-            &["build", "--locked", "--quiet", "--package", PROBE],
-        ))?;
+        program::run(&mut cargo::cargo(place, &["build", "--locked", "--quiet", "--package", PROBE]))?;
         let directory = place.cache.join("images/verify");
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         fs::copy(place.bin_dir()?.join(PROBE), directory.join(PROBE))
             .with_context(|| format!("cannot copy {PROBE}"))?;
         let mut serve = Command::new(directory.join(PROBE));
-        serve
-            .arg("serve")
-            .arg(&directory)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        serve.arg("serve").arg(&directory).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut server = serve.spawn().with_context(|| format!("cannot start {PROBE}"))?;
         let stdout = server.stdout.take();
-        let mut bench = Self {
-            directory,
-            server,
-            url: String::new(),
-        };
+        let mut bench = Self { directory, server, url: String::new() };
         if let Some(stdout) = stdout {
             BufReader::new(stdout).read_line(&mut bench.url)?;
         }
@@ -78,10 +67,7 @@ impl Bench {
             "{}: with its CA in the bundle the server should answer 200; the client {answered}",
             image.name
         );
-        println!(
-            "ok {} loads {count} roots, and a server of a CA added to them answers 200",
-            image.name
-        );
+        println!("ok {} loads {count} roots, and a server of a CA added to them answers 200", image.name);
         program::output(&mut engine.command(&["rmi", &tag])).map(drop)
     }
 
@@ -94,11 +80,7 @@ impl Bench {
         copied?;
         let mut roots = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         let count = roots.matches("BEGIN CERTIFICATE").count();
-        ensure!(
-            count > 50,
-            "{}: the CA bundle should have Debian's roots, and has {count} certificates",
-            image.name
-        );
+        ensure!(count > 50, "{}: the CA bundle should have Debian's roots, and has {count} certificates", image.name);
         roots.push_str(&fs::read_to_string(self.directory.join("ca.pem"))?);
         fs::write(&path, roots).with_context(|| format!("cannot write {}", path.display()))?;
         Ok(count)
@@ -109,10 +91,7 @@ impl Bench {
         let file = self.directory.join("Dockerfile");
         fs::write(&file, dockerfile).with_context(|| format!("cannot write {}", file.display()))?;
         let mut build = engine.build();
-        build
-            .args(["--quiet", "--tag", tag, "--file"])
-            .arg(&file)
-            .arg(&self.directory);
+        build.args(["--quiet", "--tag", tag, "--file"]).arg(&file).arg(&self.directory);
         program::run(build.stdout(Stdio::null()))?;
         let entrypoint = format!("--entrypoint={PROBE}");
         let words = ["run", "--rm", "--network=host", &entrypoint, tag, "get", &self.url];
