@@ -1,4 +1,7 @@
 //! Cargo's commands, as every task spells them: locked, so that a task never changes Cargo.lock.
+//!
+//! Cargo decides which features of a dependency are on by the packages one call names. Calls that name the same packages
+//! share what they compiled, so there are two sets and no more: what a cluster is built from, and the whole workspace.
 
 use std::process::Command;
 
@@ -7,8 +10,8 @@ use anyhow::Result;
 use crate::place::Place;
 use crate::program;
 
-/// The packages a local cluster is built from.
-const CLUSTER_PACKAGES: [&str; 3] = ["mcp-operator", "mcp-filesystem", "mcp-e2e"];
+/// The packages a local cluster is built from, and the harness that starts it.
+const CLUSTER: [&str; 6] = ["--package", "mcp-operator", "--package", "mcp-filesystem", "--package", "mcp-e2e"];
 
 /// `cargo WORDS…`, in the repository's root.
 pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
@@ -19,14 +22,11 @@ pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
 
 /// Builds `mcp-e2e` with the dev profile. Stdout stays untouched: it belongs to the command that follows.
 pub(crate) fn build_harness(place: &Place) -> Result<()> {
-    program::run(&mut cargo(place, &["build", "--locked", "--quiet", "--package", "mcp-e2e", "--bin", "mcp-e2e"]))
+    let words = ["build", "--locked", "--quiet", "--bin", "mcp-e2e"];
+    program::run(cargo(place, &words).args(CLUSTER))
 }
 
 /// Builds everything that runs in a local cluster, in one go.
 pub(crate) fn build_cluster_binaries(place: &Place) -> Result<()> {
-    let mut build = cargo(place, &["build", "--locked", "--bins"]);
-    for package in CLUSTER_PACKAGES {
-        build.args(["--package", package]);
-    }
-    program::run(&mut build)
+    program::run(cargo(place, &["build", "--locked", "--bins"]).args(CLUSTER))
 }

@@ -79,7 +79,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Up(forwarded) => cluster::up(&place, &forwarded.arguments),
         Task::Down(forwarded) => cluster::down(&place, &forwarded.arguments),
         Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
-        Task::Check => step::run_all(&place, plan::check(&place)),
+        Task::Check => step::run_all(&place, plan::check(&place)?),
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),
         Task::Test => {
             place.warn_when_disk_is_short();

@@ -3,6 +3,7 @@
 //! In: the repository as it lies there (the suites are the files under e2e/tests). Out: steps, nothing is run here.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -15,12 +16,12 @@ use crate::step::Step;
 /// The step that compiles; what runs the result is not tried without it.
 const BUILD: &str = "build";
 
-/// The one file under e2e/tests that needs no cluster but the images: the step `images` runs it.
-const IMAGE_SUITE: &str = "images";
+/// The member whose tests start clusters.
+const HARNESS: &str = "e2e";
 
 /// The fast checks of an edit.
-pub(crate) fn check(place: &Place) -> Vec<Step> {
-    vec![format(place), clippy(place), unit(place), doc(place)]
+pub(crate) fn check(place: &Place) -> Result<Vec<Step>> {
+    Ok(vec![format(place), clippy(place), unit(place)?, doc(place)])
 }
 
 /// Formats in place.
@@ -30,9 +31,10 @@ pub(crate) fn fmt(place: &Place) -> Vec<Step> {
 
 /// Everything that CI runs.
 pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
-    let mut steps = vec![format(place), clippy(place), build(place), unit(place).needs(BUILD), doc(place).needs(BUILD)];
+    let mut steps =
+        vec![format(place), clippy(place), build(place), unit(place)?.needs(BUILD), doc(place).needs(BUILD)];
     for suite in suites(place)? {
-        steps.push(suite_step(place, &suite)?.needs(BUILD));
+        steps.push(suite_step(place, &suite).needs(BUILD));
     }
     steps.push(Step::new("images", [own(place, &["images", "--verify", "--if-changed"])?]));
     steps.extend(lint::quick(place)?);
@@ -47,7 +49,7 @@ pub(crate) fn e2e(place: &Place, named: &[String]) -> Result<Vec<Step>> {
     }
     let mut steps = vec![build(place)];
     for suite in known.iter().filter(|it| named.is_empty() || named.contains(it)) {
-        steps.push(suite_step(place, suite)?.needs(BUILD));
+        steps.push(suite_step(place, suite).needs(BUILD));
     }
     Ok(steps)
 }
@@ -61,41 +63,58 @@ fn clippy(place: &Place) -> Step {
     Step::new("clippy", [cargo(place, &words)])
 }
 
+/// Everything at once, so that the steps after it compile nothing and run what this built.
 fn build(place: &Place) -> Step {
-    Step::new(BUILD, [cargo(place, &["test", "--locked", "--workspace", "--no-run"])])
+    let words = ["build", "--locked", "--workspace", "--all-targets"];
+    Step::new(BUILD, [cargo(place, &words)])
 }
 
 /// Unit, property and snapshot tests, generated files fresh among them. The suites of mcp-e2e are steps of their own.
-fn unit(place: &Place) -> Step {
-    let mut all =
-        cargo(place, &["test", "--locked", "--workspace", "--exclude", "mcp-e2e", "--lib", "--bins", "--tests"]);
+fn unit(place: &Place) -> Result<Step> {
+    let mut test = cargo(place, &["test", "--locked", "--workspace", "--lib", "--bins"]);
+    for member in members(place)? {
+        for name in files(&place.root.join(member).join("tests"))? {
+            test.args(["--test", &name]);
+        }
+    }
     // A snapshot that differs is a failure, never a file that lies there for review.
-    all.env("INSTA_UPDATE", "no");
-    Step::new("unit", [all, cargo(place, &["test", "--locked", "--package", "mcp-e2e", "--lib", "--bins"])])
+    test.env("INSTA_UPDATE", "no");
+    Ok(Step::new("unit", [test]))
 }
 
 fn doc(place: &Place) -> Step {
     Step::new("doc", [cargo(place, &["test", "--locked", "--workspace", "--doc"])])
 }
 
-fn suite_step(place: &Place, suite: &str) -> Result<Step> {
-    let words = ["test", "--locked", "--package", "mcp-e2e", "--test", suite, "--", "--test-threads=1", "--nocapture"];
-    let mut command = cargo(place, &words);
-    command.env("MCP_E2E_BIN_DIR", place.bin_dir()?);
-    Ok(Step::new(format!("e2e {suite}"), [command]))
+fn suite_step(place: &Place, suite: &str) -> Step {
+    let words = ["test", "--locked", "--workspace", "--test", suite, "--", "--test-threads=1", "--nocapture"];
+    Step::new(format!("e2e {suite}"), [cargo(place, &words)])
 }
 
-/// The names of the files under e2e/tests, in order.
+/// The suites against a cluster, in order.
 fn suites(place: &Place) -> Result<Vec<String>> {
-    let directory = place.root.join("e2e/tests");
+    files(&place.root.join(HARNESS).join("tests"))
+}
+
+/// The members of the workspace but the harness.
+fn members(place: &Place) -> Result<Vec<String>> {
+    let text = fs::read_to_string(place.root.join("Cargo.toml")).context("cannot read Cargo.toml")?;
+    let list = text.lines().find_map(|line| line.strip_prefix("members = "));
+    let list = list.context("Cargo.toml has no line `members = […]`")?;
+    let names = list.trim_matches(['[', ']']).split(", ").map(|it| it.trim_matches('"').to_owned());
+    Ok(names.filter(|it| it != HARNESS).collect())
+}
+
+/// The names of the Rust files in a directory, in order; none when there is no directory.
+fn files(directory: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     if !directory.is_dir() {
         return Ok(names);
     }
-    for entry in fs::read_dir(&directory).with_context(|| format!("cannot list {}", directory.display()))? {
+    for entry in fs::read_dir(directory).with_context(|| format!("cannot list {}", directory.display()))? {
         let path = entry?.path();
         let stem = path.file_stem().and_then(|it| it.to_str()).unwrap_or_default();
-        if path.extension().is_some_and(|it| it == "rs") && stem != IMAGE_SUITE {
+        if path.extension().is_some_and(|it| it == "rs") {
             names.push(stem.to_owned());
         }
     }
