@@ -159,6 +159,20 @@ fn hosts_that_are_not_allowed_are_refused_by_name() {
 }
 
 #[test]
+fn a_server_behind_a_service_may_be_called_by_any_address_but_not_by_any_name() {
+    let (_root, server) = server(&["--ip-hosts=any"]);
+    let list = request("tools/list", json!({}));
+    for host in ["10.0.0.8:8080", "[fd00::1]:8080"] {
+        assert_eq!(server.post(&[("host", host)], &list).status, 200, "{host}");
+    }
+    for host in ["evil.example", "10.0.0.8.evil.example", "10.0.0"] {
+        refused(&server.post(&[("host", host)], &list), 403, -32600);
+    }
+    let rebound = [("host", "10.0.0.8"), ("origin", "https://evil.example")];
+    refused(&server.post(&rebound, &list), 403, -32600);
+}
+
+#[test]
 fn foreign_pages_are_refused_and_absent_origins_are_fine() {
     let (_root, server) = server(&["--allowed-origins=https://app.example.com"]);
     let list = request("tools/list", json!({}));

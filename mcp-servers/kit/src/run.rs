@@ -106,7 +106,8 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
     let health = listen::bind(settings.health_listen, "--health-listen").await?;
     let (address, health_address) = (main.local_addr()?, health.local_addr()?);
 
-    let allow = AllowList { hosts: settings.allowed_hosts, origins: settings.allowed_origins };
+    let allow =
+        AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
     let identity = adapter.identity;
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.metrics));
     let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));

@@ -10,6 +10,8 @@ use crate::settings::{HostName, WebOrigin};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AllowList {
     pub(crate) hosts: Vec<HostName>,
+    /// Any IP address will do: DNS rebinding needs a name.
+    pub(crate) any_ip: bool,
     pub(crate) origins: Vec<WebOrigin>,
 }
 
@@ -34,7 +36,9 @@ impl AllowList {
     }
 
     fn host(&self, text: &str) -> Result<(), Refusal> {
-        if HostName::parse(text).is_some_and(|host| host.is_loopback() || self.hosts.contains(&host)) {
+        let allowed =
+            |host: HostName| host.is_loopback() || self.hosts.contains(&host) || (self.any_ip && host.is_address());
+        if HostName::parse(text).is_some_and(allowed) {
             return Ok(());
         }
         let message = format!(

@@ -37,6 +37,8 @@ pub struct Common {
     pub stdio: bool,
     /// Names clients may call this server by, besides loopback.
     pub allowed_hosts: Vec<HostName>,
+    /// Whether clients may call it by any IP address.
+    pub any_ip_host: bool,
     /// Web pages that may call this server, besides those of the machine itself.
     pub allowed_origins: Vec<WebOrigin>,
     /// The longest time between a signal and the end.
@@ -48,7 +50,7 @@ pub struct Common {
 }
 
 /// The flags of these settings.
-pub(crate) fn flags() -> [Arg; 9] {
+pub(crate) fn flags() -> [Arg; 10] {
     [
         flag("listen", "ADDR:PORT", "Where /mcp, /health and /ready are served [default: 127.0.0.1:8080]"),
         flag("health-listen", "ADDR:PORT", "Where /livez, /readyz and /metrics are served [default: 127.0.0.1:9090]"),
@@ -61,6 +63,12 @@ pub(crate) fn flags() -> [Arg; 9] {
             "allowed-hosts",
             "HOST,...",
             "Names clients may use in the Host header, without port, no patterns; loopback is always allowed",
+        ),
+        flag(
+            "ip-hosts",
+            "WHICH",
+            "IP addresses clients may use in the Host header: listed (those in --allowed-hosts) or any, for a server \
+             behind a Service, which no page can rebind to by address [default: listed]",
         ),
         repeated(
             "allowed-origins",
@@ -90,6 +98,7 @@ impl Common {
             sources.problems.add("--listen and --health-listen", "two different addresses", listen.to_string(), mend);
         }
         let allowed_hosts = hosts(sources);
+        let any_ip_host = ip_hosts(sources);
         let allowed_origins = origins(sources);
         let drain = drain(sources);
         let log = log(sources);
@@ -100,6 +109,7 @@ impl Common {
             health_listen: health_listen?,
             stdio,
             allowed_hosts: allowed_hosts?,
+            any_ip_host: any_ip_host?,
             allowed_origins: allowed_origins?,
             drain: drain?,
             log: log?,
@@ -137,6 +147,18 @@ fn hosts(sources: &mut Sources) -> Option<Vec<HostName>> {
         sources.problems.add(given.at, "a host name such as mcp.example.com", format!("{:?}", given.text), mend);
     }
     parsed.into_iter().collect()
+}
+
+fn ip_hosts(sources: &mut Sources) -> Option<bool> {
+    match sources.one("ip-hosts") {
+        None => Some(false),
+        Some(given) if given.text == "listed" => Some(false),
+        Some(given) if given.text == "any" => Some(true),
+        Some(given) => {
+            sources.problems.add(given.at, "listed or any", format!("{:?}", given.text), "use one of the two");
+            None
+        }
+    }
 }
 
 fn origins(sources: &mut Sources) -> Option<Vec<WebOrigin>> {

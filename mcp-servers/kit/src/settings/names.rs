@@ -28,6 +28,12 @@ impl HostName {
         })
     }
 
+    /// Whether this is an IP address.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        self.0.parse::<IpAddr>().is_ok()
+    }
+
     /// Whether this is the machine itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
