@@ -3,10 +3,7 @@
 //! In: nothing. Out: [`McpServer`] with its schema, CEL rules and printer columns, and [`crd_yaml`], the manifest.
 //! May not touch: clients, runtimes, clocks, the environment.
 
-#![allow(
-    unreachable_pub,
-    reason = "KubeSchema copies each struct into a private scope of its own"
-)]
+#![allow(unreachable_pub, reason = "KubeSchema copies each struct into a private scope of its own")]
 
 pub mod pod;
 pub mod quantity;

@@ -19,9 +19,7 @@ impl Quantity {
     #[must_use]
     pub fn millis(&self) -> Option<i128> {
         let text = self.0.strip_prefix('+').unwrap_or(&self.0);
-        let split = text
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(text.len());
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, suffix) = text.split_at_checked(split)?;
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
         if (whole.is_empty() && fraction.is_empty()) || number.len() > 24 {
@@ -137,11 +135,7 @@ mod tests {
             ("2.50", "2500m"),
             ("1E", "1000P"),
         ] {
-            assert_eq!(
-                Quantity::from(left).millis(),
-                Quantity::from(right).millis(),
-                "{left} and {right}"
-            );
+            assert_eq!(Quantity::from(left).millis(), Quantity::from(right).millis(), "{left} and {right}");
             assert!(Quantity::from(left).millis().is_some(), "{left}");
         }
         assert_eq!(Quantity::from("1n").millis(), Some(1), "rounded up, never to nothing");
@@ -149,17 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_no_quantity_has_no_value() {
-        for text in [
-            "",
-            "Mi",
-            "1mi",
-            "1 Gi",
-            "-1",
-            "1.2.3",
-            "1e",
-            "1e99",
-            "9999999999999999999999999999",
-        ] {
+        for text in ["", "Mi", "1mi", "1 Gi", "-1", "1.2.3", "1e", "1e99", "9999999999999999999999999999"] {
             assert_eq!(Quantity::from(text).millis(), None, "{text:?}");
         }
     }

@@ -40,11 +40,7 @@ fn offenders(root: &str, wrong: impl Fn(&str, &Value) -> bool) -> Vec<String> {
 fn the_committed_manifest_is_fresh() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(CRD_FILE);
     let committed = fs::read_to_string(&file).unwrap_or_default();
-    assert!(
-        committed == crd_yaml().unwrap(),
-        "{} is stale: run `cargo xtask crdgen`",
-        file.display()
-    );
+    assert!(committed == crd_yaml().unwrap(), "{} is stale: run `cargo xtask crdgen`", file.display());
 }
 
 #[test]
@@ -85,9 +81,7 @@ fn no_reference_leaves_the_namespace_and_nothing_reaches_the_node() {
 fn every_rule_has_a_message_that_says_how_to_mend_it() {
     let mute = |_: &str, node: &Value| {
         let rules = node["x-kubernetes-validations"].as_array().cloned().unwrap_or_default();
-        rules
-            .iter()
-            .any(|rule| rule["message"].as_str().is_none_or(|message| message.len() < 20))
+        rules.iter().any(|rule| rule["message"].as_str().is_none_or(|message| message.len() < 20))
     };
     assert_eq!(offenders("spec", mute), Vec::<String>::new());
 }

@@ -7,6 +7,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use futures::FutureExt;
+use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
@@ -16,7 +17,7 @@ use mcp_crds::McpServer;
 use mcp_e2e::{
     audit::Event,
     cluster::{Cluster, Tier},
-    install::OPERATOR_USER,
+    install::{OPERATOR, OPERATOR_USER},
     suite::{
         self, Test,
         objects::{SOON, Space, conditions, version},
@@ -64,6 +65,8 @@ fn main() -> ExitCode {
         ("an invalid edit stalls and leaves the children as they were", |f| invalid_edit(f).boxed_local()),
         ("a server of the same name made anew gets a status of its own", |f| made_anew(f).boxed_local()),
         ("kubectl scale reaches the Deployment", |f| scale(f).boxed_local()),
+        ("what was added to the Service by hand goes away", |f| service_vandal(f).boxed_local()),
+        ("every right of the operator was used, and none was missing", |f| rights(f).boxed_local()),
     ];
     suite::run(
         "suite-api",
@@ -89,7 +92,11 @@ async fn refused(fixture: &Fixture) -> Result<()> {
     let image = |reference: &str| json!({"server": {"image": {"ref": reference}}});
     let with_volume = |volume: Value| json!({"server": {"image": {"ref": "a"}}, "volumes": [volume]});
     let cases = [
-        ("a", json!({"server": {"image": {"ref": "a"}, "filesystem": {"roots": [{"name": "a", "volume": "a"}]}}}), "exactly one of"),
+        (
+            "a",
+            json!({"server": {"image": {"ref": "a"}, "filesystem": {"roots": [{"name": "a", "volume": "a"}]}}}),
+            "exactly one of",
+        ),
         ("a", json!({"server": {}}), "exactly one of"),
         ("a", image(":::"), "not an image reference"),
         ("a", image("ghcr.io/UPPER/case"), "not an image reference"),
@@ -98,15 +105,26 @@ async fn refused(fixture: &Fixture) -> Result<()> {
         ("a", with_volume(json!({"name": "two", "emptyDir": {}, "configMap": {"name": "b"}})), "exactly one source"),
         ("a", with_volume(json!({"name": "mcp-eks-tmp", "emptyDir": {}})), "belong to the operator"),
         ("a.b", image("a"), "becomes the name of a Service"),
-        ("a", json!({"server": {"image": {"ref": "a"}}, "env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}), "one source"),
-        ("a", json!({"server": {"image": {"ref": "a"}}, "resources": {"requests": {"cpu": "lots"}}}), "spec.resources.requests"),
+        (
+            "a",
+            json!({"server": {"image": {"ref": "a"}}, "env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
+            "one source",
+        ),
+        (
+            "a",
+            json!({"server": {"image": {"ref": "a"}}, "resources": {"requests": {"cpu": "lots"}}}),
+            "spec.resources.requests",
+        ),
         ("a", json!({"server": {"image": {"ref": "a"}}, "replicas": -1}), "greater than or equal to 0"),
     ];
     for (name, spec, expected) in cases {
         match space.apply_raw(name, spec.clone()).await {
             Ok(_) => anyhow::bail!("taken: {spec}"),
             Err(kube::Error::Api(status)) => {
-                ensure!(status.code == 422 && status.message.contains(expected), "{spec}: expected {expected:?} in {status:?}");
+                ensure!(
+                    status.code == 422 && status.message.contains(expected),
+                    "{spec}: expected {expected:?} in {status:?}"
+                );
             }
             Err(error) => return Err(error.into()),
         }
@@ -159,9 +177,15 @@ async fn four_writes(fixture: &Fixture) -> Result<()> {
     space.condition("files", "Reconciling=True/Progressing", SOON).await?;
     tokio::time::sleep(QUIET).await;
     let writes: Vec<_> = fixture.writes_since(offset)?.into_iter().filter(|e| e.namespace == space.name).collect();
-    let what: Vec<_> = writes.iter().map(|e| format!("{} {}/{} {}", e.verb, e.resource, e.subresource, e.code)).collect();
+    let what: Vec<_> =
+        writes.iter().map(|e| format!("{} {}/{} {}", e.verb, e.resource, e.subresource, e.code)).collect();
     ensure!(
-        what == ["patch serviceaccounts/ 201", "patch services/ 201", "patch deployments/ 201", "patch mcpservers/status 200"],
+        what == [
+            "patch serviceaccounts/ 201",
+            "patch services/ 201",
+            "patch deployments/ 201",
+            "patch mcpservers/status 200"
+        ],
         "{what:?}"
     );
     let server = space.servers().get("files").await?;
@@ -238,10 +262,16 @@ async fn env_removed(fixture: &Fixture) -> Result<()> {
     let mut spec = filesystem();
     spec["env"] = json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]);
     space.apply("files", spec).await?;
-    for (env, expected) in [(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]), 2), (json!([{"name": "B", "value": "2"}]), 1), (json!([]), 0)] {
+    for (env, expected) in [
+        (json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}]), 2),
+        (json!([{"name": "B", "value": "2"}]), 1),
+        (json!([]), 0),
+    ] {
         space.edit("files", json!({"env": env})).await?;
         suite::eventually(&format!("the container has {expected} variables"), SOON, async || {
-            let Some(deployment) = space.deployments().get_opt("files").await? else { return Ok(Err("no Deployment".to_owned())) };
+            let Some(deployment) = space.deployments().get_opt("files").await? else {
+                return Ok(Err("no Deployment".to_owned()));
+            };
             let container = deployment.spec.unwrap().template.spec.unwrap().containers.remove(0);
             let names: Vec<_> = container.env.unwrap_or_default().into_iter().map(|variable| variable.name).collect();
             Ok(if names.len() == expected { Ok(()) } else { Err(format!("{names:?}")) })
@@ -323,4 +353,48 @@ async fn scale(fixture: &Fixture) -> Result<()> {
         Ok(if replicas == Some(5) { Ok(()) } else { Err(format!("{replicas:?}")) })
     })
     .await
+}
+
+async fn service_vandal(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("service-vandal").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    let patch = json!({"spec": {"selector": {"app": "mine"}, "externalIPs": ["192.0.2.1"]}});
+    space.services().patch("files", &PatchParams::default(), &Patch::Merge(patch)).await?;
+    suite::eventually("the Service is as it was", SOON, async || {
+        let spec = space.services().get("files").await?.spec.unwrap();
+        let clean = spec.external_ips.unwrap_or_default().is_empty() && spec.selector.unwrap_or_default().len() == 1;
+        Ok(if clean { Ok(()) } else { Err("it still has a foreign selector or address".to_owned()) })
+    })
+    .await
+}
+
+/// Runs last: it looks back on the whole suite.
+async fn rights(fixture: &Fixture) -> Result<()> {
+    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let ours: Vec<_> = events.into_iter().filter(|event| event.user == OPERATOR_USER).collect();
+    let denied: Vec<_> = ours.iter().filter(|event| event.code == 403).collect();
+    ensure!(denied.is_empty(), "{denied:?}");
+    let roles: Api<ClusterRole> = Api::all(fixture.cluster.client());
+    let mut unused = Vec::new();
+    for rule in roles.get(OPERATOR).await?.rules.unwrap_or_default() {
+        let resource = rule.resources.unwrap_or_default().remove(0);
+        for verb in rule.verbs {
+            let used = ours.iter().any(|event| {
+                let path = if event.subresource.is_empty() {
+                    event.resource.clone()
+                } else {
+                    format!("{}/{}", event.resource, event.subresource)
+                };
+                // The API server asks for `create` when an apply makes an object, and logs the request as a patch.
+                let verb_used = event.verb == verb || (verb == "create" && event.verb == "patch" && event.code == 201);
+                path == resource && verb_used
+            });
+            if !used {
+                unused.push(format!("{verb} {resource}"));
+            }
+        }
+    }
+    ensure!(unused.is_empty(), "never used: {unused:?}");
+    Ok(())
 }

@@ -45,10 +45,7 @@ impl McpClient {
         }
         let (forward, address) = forward(cluster, server, address.port()).await?;
         let client = Self::connect_at(&url, address).await?;
-        Ok(Self {
-            _forward: Some(forward),
-            ..client
-        })
+        Ok(Self { _forward: Some(forward), ..client })
     }
 
     /// Connects to a URL whose host is reached at `address`.
@@ -58,14 +55,8 @@ impl McpClient {
         let http = reqwest::Client::builder().resolve(host, address).no_proxy().build()?;
         let config = StreamableHttpClientTransportConfig::with_uri(url);
         let transport = StreamableHttpClientTransport::with_client(http, config);
-        let service = ()
-            .serve(transport)
-            .await
-            .with_context(|| format!("no MCP server answers at {url} ({address})"))?;
-        Ok(Self {
-            service,
-            _forward: None,
-        })
+        let service = ().serve(transport).await.with_context(|| format!("no MCP server answers at {url} ({address})"))?;
+        Ok(Self { service, _forward: None })
     }
 
     /// The names of the tools, in the server's order.
@@ -78,31 +69,18 @@ impl McpClient {
     pub async fn call(&self, tool: &'static str, arguments: Value) -> Result<CallToolResult> {
         let arguments = arguments.as_object().cloned().unwrap_or_default();
         let request = CallToolRequestParams::new(tool).with_arguments(arguments);
-        self.service
-            .call_tool(request)
-            .await
-            .with_context(|| format!("tools/call {tool} failed"))
+        self.service.call_tool(request).await.with_context(|| format!("tools/call {tool} failed"))
     }
 }
 
 /// URL of a server, and where it is reached from the host.
 pub async fn endpoint(client: &Client, server: &McpServer) -> Result<(String, SocketAddr)> {
     let name = server.name_any();
-    let url = server
-        .status
-        .as_ref()
-        .and_then(|status| status.address.as_ref()?.internal.clone());
+    let url = server.status.as_ref().and_then(|status| status.address.as_ref()?.internal.clone());
     let url = url.with_context(|| format!("McpServer {name} has no status.address.internal"))?;
     let api: Api<Service> = Api::namespaced(client.clone(), &server.namespace().unwrap_or_default());
-    let ip = api
-        .get(&name)
-        .await?
-        .spec
-        .and_then(|spec| spec.cluster_ip)
-        .unwrap_or_default();
-    let ip: IpAddr = ip
-        .parse()
-        .with_context(|| format!("Service {name} has no ClusterIP, but {ip:?}"))?;
+    let ip = api.get(&name).await?.spec.and_then(|spec| spec.cluster_ip).unwrap_or_default();
+    let ip: IpAddr = ip.parse().with_context(|| format!("Service {name} has no ClusterIP, but {ip:?}"))?;
     let port = url.parse::<http::Uri>()?.port_u16().unwrap_or(80);
     Ok((url, SocketAddr::new(ip, port)))
 }
@@ -110,13 +88,7 @@ pub async fn endpoint(client: &Client, server: &McpServer) -> Result<(String, So
 /// Starts `kubectl port-forward` to a Service, and reads from it which local port it took.
 async fn forward(cluster: &Cluster, server: &McpServer, port: u16) -> Result<(Child, SocketAddr)> {
     let mut child = Command::new(kubectl(cluster))
-        .args([
-            "--namespace",
-            &server.namespace().unwrap_or_default(),
-            "port-forward",
-            "--address",
-            "127.0.0.1",
-        ])
+        .args(["--namespace", &server.namespace().unwrap_or_default(), "port-forward", "--address", "127.0.0.1"])
         .arg(format!("service/{}", server.name_any()))
         .arg(format!(":{port}"))
         .env("KUBECONFIG", cluster.kubeconfig())
@@ -127,8 +99,5 @@ async fn forward(cluster: &Cluster, server: &McpServer, port: u16) -> Result<(Ch
     let output = child.stdout.take().context("kubectl has no standard output")?;
     let line = BufReader::new(output).lines().next_line().await?.unwrap_or_default();
     let address = line.split_whitespace().find_map(|word| word.parse().ok());
-    Ok((
-        child,
-        address.with_context(|| format!("kubectl port-forward said {line:?}, not where it listens"))?,
-    ))
+    Ok((child, address.with_context(|| format!("kubectl port-forward said {line:?}, not where it listens"))?))
 }

@@ -34,10 +34,7 @@ pub struct Up {
 impl Up {
     /// Does it.
     pub async fn run(self, cache: &Cache, progress: Progress) -> Result<()> {
-        let options = Options {
-            provider: self.provider,
-            ..Options::new(self.name, Tier::Node)
-        };
+        let options = Options { provider: self.provider, ..Options::new(self.name, Tier::Node) };
         let cluster = Cluster::up_in(cache, options, progress).await?;
         let found = cluster.was_found();
         let name = cluster.state().name.clone();
@@ -55,9 +52,7 @@ impl Up {
             }
         };
         if found && !installed.changed {
-            progress.say(format_args!(
-                "cluster {name}, operator and samples are up and current: nothing to do"
-            ));
+            progress.say(format_args!("cluster {name}, operator and samples are up and current: nothing to do"));
         }
         let told = tell(&cluster).await;
         cluster.keep()?;
@@ -73,11 +68,7 @@ async fn tell(cluster: &Cluster) -> Result<()> {
     let client = McpClient::connect(cluster, &server).await?;
     let tools = client.tools().await?;
     let answer = client.call("list_directory", json!({"path": "/docs"})).await?;
-    let text = answer
-        .content
-        .first()
-        .and_then(|content| content.as_text())
-        .map(|text| text.text.clone());
+    let text = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
     let name = server.name_any();
     let kubectl = shell_word(&kubectl(cluster));
     println!(
@@ -105,16 +96,9 @@ Next
 fn shell_word(kubectl: &Path) -> String {
     let on_path = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("kubectl").exists()));
-    if on_path {
-        "kubectl".to_owned()
-    } else {
-        kubectl.display().to_string()
-    }
+    if on_path { "kubectl".to_owned() } else { kubectl.display().to_string() }
 }
 
 fn indent(text: &str) -> String {
-    text.lines()
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }

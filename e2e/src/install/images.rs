@@ -33,15 +33,9 @@ impl Images {
         let (operator, operator_archive) = pack("mcp-eks-operator", &["mcp-operator"], bin_dir, target, |image| {
             image.entrypoint(["/usr/local/bin/mcp-operator"])
         })?;
-        let (servers, servers_archive) = pack("mcp-eks-servers", &SERVERS, bin_dir, target, |image| {
-            image.command(["mcp-filesystem", "--help"])
-        })?;
-        Ok(Self {
-            operator,
-            operator_archive,
-            servers,
-            servers_archive,
-        })
+        let (servers, servers_archive) =
+            pack("mcp-eks-servers", &SERVERS, bin_dir, target, |image| image.command(["mcp-filesystem", "--help"]))?;
+        Ok(Self { operator, operator_archive, servers, servers_archive })
     }
 }
 
@@ -68,16 +62,10 @@ fn content_hash(binaries: &[&str], bin_dir: &Path) -> Result<String> {
     for binary in binaries {
         let path = bin_dir.join(binary);
         let mut file = File::open(&path).with_context(|| {
-            format!(
-                "{} is not built: run `cargo xtask up`, which builds it, or give --bin-dir",
-                path.display()
-            )
+            format!("{} is not built: run `cargo xtask up`, which builds it, or give --bin-dir", path.display())
         })?;
         io::copy(&mut file, &mut digest).with_context(|| format!("read {}", path.display()))?;
     }
-    let hex = digest
-        .finalize()
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    let hex = digest.finalize().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
     Ok(hex.get(..12).unwrap_or(&hex).to_owned())
 }

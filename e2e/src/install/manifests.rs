@@ -38,23 +38,13 @@ impl Manifests {
             use_local_images(object, images);
         }
         let text = serde_json::to_string(&(&operator, &samples))?;
-        let hash = Sha256::digest(text)
-            .iter()
-            .take(8)
-            .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
-        Ok(Self {
-            operator,
-            samples,
-            hash,
-        })
+        let hash = Sha256::digest(text).iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        Ok(Self { operator, samples, hash })
     }
 
     /// Whether a cluster holds exactly this already.
     pub async fn are_applied(&self, client: &Client) -> Result<bool> {
-        let namespace = namespaces(client)
-            .get_opt(OPERATOR_NAMESPACE)
-            .await
-            .context("look for the operator")?;
+        let namespace = namespaces(client).get_opt(OPERATOR_NAMESPACE).await.context("look for the operator")?;
         let recorded = namespace.and_then(|namespace| namespace.metadata.annotations?.remove(RECORD));
         if recorded.as_deref() != Some(&self.hash) {
             return Ok(false);
@@ -68,12 +58,7 @@ impl Manifests {
     /// Applies everything, as a user would.
     pub async fn apply(&self, kubectl: &Path, kubeconfig: &Path) -> Result<()> {
         apply(kubectl, kubeconfig, &self.operator).await?;
-        let crd = [
-            "wait",
-            "--for=condition=Established",
-            "crd/mcpservers.mcp-eks.dev",
-            "--timeout=30s",
-        ];
+        let crd = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
         output(Command::new(kubectl).args(crd).env("KUBECONFIG", kubeconfig)).await?;
         apply(kubectl, kubeconfig, &self.samples).await
     }
@@ -81,13 +66,8 @@ impl Manifests {
     /// Notes that all of this is installed and Ready.
     pub async fn record(&self, client: &Client) -> Result<()> {
         let patch = json!({"metadata": {"annotations": {RECORD: self.hash}}});
-        let params = PatchParams {
-            field_manager: Some(FIELD_MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        namespaces(client)
-            .patch(OPERATOR_NAMESPACE, &params, &Patch::Merge(patch))
-            .await?;
+        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        namespaces(client).patch(OPERATOR_NAMESPACE, &params, &Patch::Merge(patch)).await?;
         Ok(())
     }
 }
@@ -95,17 +75,12 @@ impl Manifests {
 async fn kustomize(kubectl: &Path, directory: PathBuf) -> Result<Vec<Value>> {
     let text = output(Command::new(kubectl).arg("kustomize").arg(&directory)).await?;
     let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
-    documents
-        .collect::<Result<_, _>>()
-        .with_context(|| format!("read what kustomize made of {}", directory.display()))
+    documents.collect::<Result<_, _>>().with_context(|| format!("read what kustomize made of {}", directory.display()))
 }
 
 /// Puts the local images where the published ones stand. They are in the node, in no registry: never pulled.
 fn use_local_images(object: &mut Value, images: &Images) {
-    let Some(containers) = object
-        .pointer_mut("/spec/template/spec/containers")
-        .and_then(Value::as_array_mut)
-    else {
+    let Some(containers) = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut) else {
         return;
     };
     for container in containers {
@@ -121,15 +96,7 @@ fn use_local_images(object: &mut Value, images: &Images) {
 async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<()> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let mut child = Command::new(kubectl)
-        .args([
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager",
-            FIELD_MANAGER,
-            "-f",
-            "-",
-        ])
+        .args(["apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"])
         .env("KUBECONFIG", kubeconfig)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -137,16 +104,9 @@ async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<(
         .spawn()
         .with_context(|| format!("start {}", kubectl.display()))?;
     let mut input = child.stdin.take().context("kubectl has no standard input")?;
-    input
-        .write_all(list.to_string().as_bytes())
-        .await
-        .context("hand the objects to kubectl")?;
+    input.write_all(list.to_string().as_bytes()).await.context("hand the objects to kubectl")?;
     drop(input);
     let done = child.wait_with_output().await?;
-    anyhow::ensure!(
-        done.status.success(),
-        "kubectl apply: {}",
-        String::from_utf8_lossy(&done.stderr).trim()
-    );
+    anyhow::ensure!(done.status.success(), "kubectl apply: {}", String::from_utf8_lossy(&done.stderr).trim());
     Ok(())
 }

@@ -46,10 +46,7 @@ pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: 
     let client = cluster.client();
     let changed = !manifests.are_applied(&client).await?;
     if changed {
-        progress.say(format_args!(
-            "loading images {} and {}",
-            images.operator.reference, images.servers.reference
-        ));
+        progress.say(format_args!("loading images {} and {}", images.operator.reference, images.servers.reference));
         cluster.load(&images.operator_archive).await?;
         cluster.load(&images.servers_archive).await?;
         progress.say("applying the operator and the samples (kubectl apply --server-side)");

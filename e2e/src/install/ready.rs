@@ -27,11 +27,7 @@ pub async fn operator(client: &Client, progress: Progress) -> Result<()> {
         let wanted = deployment.spec.and_then(|spec| spec.replicas);
         let current = status.observed_generation == deployment.metadata.generation;
         let done = current && status.updated_replicas == wanted && status.available_replicas == wanted;
-        Ok(if done && status.replicas == wanted {
-            Ok(())
-        } else {
-            Err("its pods are starting".to_owned())
-        })
+        Ok(if done && status.replicas == wanted { Ok(()) } else { Err("its pods are starting".to_owned()) })
     })
     .await
     .with_context(|| format!("the operator did not start: `kubectl -n {OPERATOR_NAMESPACE} describe pods` says why"))

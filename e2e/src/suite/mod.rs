@@ -3,6 +3,7 @@
 //! In: a tier, what to prepare once, and the tests. Out: the exit code. The cluster is ended whatever happens; tests
 //! run one after another, each in a namespace of its own.
 
+pub mod clients;
 pub mod objects;
 pub mod operator;
 
@@ -31,7 +32,8 @@ where
     // The tests share one cluster, and some watch all that happens in it.
     arguments.test_threads = Some(1);
     if arguments.list {
-        return libtest_mimic::run(&arguments, tests.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect()).exit_code();
+        return libtest_mimic::run(&arguments, tests.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect())
+            .exit_code();
     }
     match on_cluster(name, tier, own_binary, prepare, tests, &arguments) {
         Ok(code) => code,
@@ -61,9 +63,7 @@ where
     let fixture = Arc::new(runtime.block_on(prepare(cluster.clone()))?);
     let trial = |(name, test): &Test<T>| {
         let (test, runtime, fixture) = (*test, runtime.clone(), fixture.clone());
-        Trial::test(*name, move || {
-            runtime.block_on(test(&fixture)).map_err(|error| Failed::from(format!("{error:#}")))
-        })
+        Trial::test(*name, move || runtime.block_on(test(&fixture)).map_err(|error| Failed::from(format!("{error:#}"))))
     };
     let conclusion = libtest_mimic::run(arguments, tests.iter().map(trial).collect());
     drop(fixture);
@@ -73,7 +73,11 @@ where
 }
 
 /// Waits until something that happens by itself has happened; fails with what was seen last.
-pub async fn eventually<T>(what: &str, limit: Duration, look: impl AsyncFn() -> Result<Result<T, String>>) -> Result<T> {
+pub async fn eventually<T>(
+    what: &str,
+    limit: Duration,
+    look: impl AsyncFn() -> Result<Result<T, String>>,
+) -> Result<T> {
     let deadline = Instant::now() + limit;
     loop {
         let seen = match look().await.with_context(|| format!("look whether {what}"))? {

@@ -17,7 +17,11 @@ use k8s_openapi::api::{
     authentication::v1::{TokenRequest, TokenRequestSpec},
     core::v1::ServiceAccount,
 };
-use kube::{Api, api::PostParams, config::Kubeconfig};
+use kube::{
+    Api,
+    api::PostParams,
+    config::{AuthInfo, Kubeconfig},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -118,9 +122,7 @@ async fn write_kubeconfig(cluster: &Cluster, target: &Path) -> Result<()> {
     let token = answer.status.context("the API server gave no token")?.token;
     let mut kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
     for user in &mut kubeconfig.auth_infos {
-        let mut auth = kube::config::AuthInfo::default();
-        auth.token = Some(token.clone().into());
-        user.auth_info = Some(auth);
+        user.auth_info = Some(AuthInfo { token: Some(token.clone().into()), ..AuthInfo::default() });
     }
     File::create(target)?.write_all(serde_yaml::to_string(&kubeconfig)?.as_bytes())?;
     Ok(())

@@ -50,14 +50,10 @@ fn main() -> ExitCode {
 
 fn get(url: &str) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let client = reqwest::Client::builder()
-        .no_proxy()
-        .timeout(PATIENCE)
-        .build()
-        .context("cannot load trusted roots")?;
-    let response = runtime
-        .block_on(async { client.get(url).send().await })
-        .with_context(|| format!("cannot get {url}"))?;
+    let client =
+        reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().context("cannot load trusted roots")?;
+    let response =
+        runtime.block_on(async { client.get(url).send().await }).with_context(|| format!("cannot get {url}"))?;
     println!("{}", response.status().as_u16());
     Ok(())
 }
@@ -88,9 +84,7 @@ fn server_config(directory: &Path) -> Result<ServerConfig> {
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(builder
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)?)
+    Ok(builder.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?)
 }
 
 fn answer(config: &Arc<ServerConfig>, stream: TcpStream) -> Result<()> {

@@ -67,6 +67,8 @@ fn container(server: &Valid) -> Container {
         env: (!server.env.is_empty()).then(|| server.env.clone()),
         env_from: (!server.env_from.is_empty()).then(|| server.env_from.clone()),
         resources: Some(server.resources.clone()),
+        // The end of the log becomes the last words of a container that fails without any.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         volume_mounts: Some(mounts(server)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -103,6 +105,8 @@ fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Roo
         format!("--listen=0.0.0.0:{}", server.runs.port()),
         format!("--health-listen=0.0.0.0:{HEALTH_PORT}"),
         format!("--allowed-hosts={}", hosts::internal(server).join(",")),
+        // Pods and Services are called by address too, and a page can only rebind a name.
+        "--ip-hosts=any".to_owned(),
         format!("--drain-seconds={DRAIN_SECONDS}"),
     ];
     args.extend(roots.iter().map(|root| format!("--root={}={}", root.name, mount_path(root))));

@@ -1,0 +1,271 @@
+//! Tier node: the whole way, with real pods. What `make up` installs is what is tested.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use futures::FutureExt;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams},
+};
+use mcp_e2e::{
+    cache::Cache,
+    cluster::{Cluster, Tier},
+    install::{
+        self, Installed, OPERATOR_NAMESPACE, OPERATOR_USER, SAMPLE, SAMPLES_NAMESPACE, call::McpClient, kubectl,
+    },
+    progress::Progress,
+    suite::{
+        self, Test, clients,
+        objects::{SOON, Space},
+    },
+};
+use serde_json::json;
+use tokio::process::Command;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
+
+/// Time for pods to start or end on a busy machine: the grace period is 28 s.
+const ROLLOUT: Duration = Duration::from_secs(90);
+
+/// The window in which a converged operator writes nothing.
+const REST: Duration = Duration::from_mins(1);
+
+struct Fixture {
+    cluster: Arc<Cluster>,
+    installed: Installed,
+}
+
+impl Fixture {
+    fn samples(&self) -> Space {
+        Space::existing(&self.cluster.client(), SAMPLES_NAMESPACE)
+    }
+
+    async fn space(&self, name: &str) -> Result<Space> {
+        Space::create(&self.cluster.client(), name).await
+    }
+
+    async fn kubectl(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(kubectl(&self.cluster));
+        let output = command.args(arguments).env("KUBECONFIG", self.cluster.kubeconfig()).output().await?;
+        ensure!(output.status.success(), "kubectl {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
+
+fn main() -> ExitCode {
+    let tests: &[Test<Fixture>] = &[
+        ("kubectl lists the sample as Ready", |f| listed(f).boxed_local()),
+        ("the Rust SDK lists the tools and calls one through the Service", |f| rust_client(f).boxed_local()),
+        ("the Python SDK lists the tools and calls one through the Service", |f| python_client(f).boxed_local()),
+        ("at rest the operator writes nothing in 60 s, nor after a restart", |f| rest(f).boxed_local()),
+        ("a second installation finds nothing to do", |f| second(f).boxed_local()),
+        ("kubectl scale makes pods", |f| scale(f).boxed_local()),
+        ("an env var comes and goes with the spec", |f| env(f).boxed_local()),
+        ("a sidecar added by hand leaves the pods", |f| sidecar(f).boxed_local()),
+        ("an image that is not there is the reason within 5 s, and stays it without a write", |f| {
+            missing_image(f).boxed_local()
+        }),
+        ("a server that ends is explained by exit code and last words", |f| crash_loop(f).boxed_local()),
+        ("a deleted server takes every child and pod with it", |f| deleted(f).boxed_local()),
+        ("the operator was never denied anything", |f| async { never_denied(f) }.boxed_local()),
+    ];
+    suite::run(
+        "suite-node",
+        Tier::Node,
+        BINARY,
+        async |cluster| {
+            let cache = Cache::from_env()?;
+            let bin_dir = suite::bin_dir(BINARY);
+            let installed = install::install(&cluster, &bin_dir, cache.root(), Progress::start()).await?;
+            Ok(Fixture { cluster, installed })
+        },
+        tests,
+    )
+}
+
+async fn listed(fixture: &Fixture) -> Result<()> {
+    let text = fixture.kubectl(&["get", "mcpservers.mcp-eks.dev", "-A"]).await?;
+    let row = text.lines().find(|line| line.contains(SAMPLE)).context("no row")?;
+    let cells: Vec<_> = row.split_whitespace().collect();
+    ensure!(cells[..5] == [SAMPLES_NAMESPACE, SAMPLE, "True", "Serving", "2"], "{text}");
+    ensure!(cells[5].starts_with("http://") && cells[5].ends_with("/mcp"), "{text}");
+    fixture
+        .kubectl(&[
+            "-n",
+            SAMPLES_NAMESPACE,
+            "wait",
+            "--for=condition=Ready",
+            "--timeout=5s",
+            "mcpservers.mcp-eks.dev/filesystem",
+        ])
+        .await?;
+    Ok(())
+}
+
+async fn rust_client(fixture: &Fixture) -> Result<()> {
+    let server = fixture.samples().servers().get(SAMPLE).await?;
+    let client = McpClient::connect(&fixture.cluster, &server).await?;
+    let tools = client.tools().await?;
+    ensure!(tools.contains(&"list_directory".to_owned()) && tools.len() >= 10, "{tools:?}");
+    let answer = client.call("read_text_file", json!({"path": "/docs/welcome.md"})).await?;
+    let text = serde_json::to_string(&answer.content)?;
+    ensure!(answer.is_error != Some(true) && text.contains("This file is a key of the ConfigMap"), "{text}");
+    Ok(())
+}
+
+async fn python_client(fixture: &Fixture) -> Result<()> {
+    let server = fixture.samples().servers().get(SAMPLE).await?;
+    let (url, address) = install::call::endpoint(&fixture.cluster.client(), &server).await?;
+    let answer = clients::python(&Cache::from_env()?, &url, address, "/docs").await?;
+    let tools = answer["tools"].as_array().context("no tools")?;
+    ensure!(tools.iter().any(|tool| tool == "list_directory"), "{answer}");
+    ensure!(answer["result"].to_string().contains("welcome.md"), "{answer}");
+    Ok(())
+}
+
+/// What the operator wrote in a window that begins now.
+async fn writes_within(fixture: &Fixture, window: Duration) -> Result<Vec<String>> {
+    let from = Timestamp::now();
+    tokio::time::sleep(window).await;
+    let events = fixture.cluster.audit_log().after(from)?;
+    let ours = events.iter().filter(|e| e.user == OPERATOR_USER && e.is_write() && !e.is_housekeeping());
+    Ok(ours.map(|e| format!("{} {}/{} {}/{}", e.verb, e.resource, e.subresource, e.namespace, e.name)).collect())
+}
+
+async fn rest(fixture: &Fixture) -> Result<()> {
+    let writes = writes_within(fixture, REST).await?;
+    ensure!(writes.is_empty(), "at rest: {writes:?}");
+    let pods: Api<Pod> = Api::namespaced(fixture.cluster.client(), OPERATOR_NAMESPACE);
+    for pod in pods.list(&ListParams::default()).await? {
+        pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
+    }
+    let writes = writes_within(fixture, REST).await?;
+    ensure!(writes.is_empty(), "after a restart: {writes:?}");
+    install::ready::operator(&fixture.cluster.client(), Progress::start()).await
+}
+
+async fn second(fixture: &Fixture) -> Result<()> {
+    let cache = Cache::from_env()?;
+    let again = install::install(&fixture.cluster, &suite::bin_dir(BINARY), cache.root(), Progress::start()).await?;
+    ensure!(!again.changed, "{again:?}");
+    Ok(())
+}
+
+async fn scale(fixture: &Fixture) -> Result<()> {
+    for replicas in ["3", "2"] {
+        let target = format!("mcpservers.mcp-eks.dev/{SAMPLE}");
+        fixture.kubectl(&["-n", SAMPLES_NAMESPACE, "scale", &target, &format!("--replicas={replicas}")]).await?;
+        settled(&fixture.samples(), SAMPLE).await?;
+        let pods = ready_pods(&fixture.samples(), SAMPLE).await?;
+        ensure!(pods.len().to_string() == replicas, "{} pods are ready, not {replicas}", pods.len());
+    }
+    Ok(())
+}
+
+/// Waits until a server is Ready for its current spec, and neither Reconciling nor Stalled.
+async fn settled(space: &Space, name: &str) -> Result<()> {
+    install::ready::server(&space.client, &space.name, name, Progress::start()).await.map(drop)
+}
+
+/// The pods of a server that are ready and stay.
+async fn ready_pods(space: &Space, name: &str) -> Result<Vec<Pod>> {
+    let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    let pods = api.list(&ListParams::default().labels(&format!("mcp-eks.dev/server={name}"))).await?;
+    let is_ready = |pod: &Pod| {
+        let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+        pod.metadata.deletion_timestamp.is_none() && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
+    };
+    Ok(pods.into_iter().filter(is_ready).collect())
+}
+
+async fn env(fixture: &Fixture) -> Result<()> {
+    let space = fixture.samples();
+    for env in [json!([{"name": "GREETING", "value": "hello"}]), json!([])] {
+        space.edit(SAMPLE, json!({"env": env})).await?;
+        settled(&space, SAMPLE).await?;
+        for pod in ready_pods(&space, SAMPLE).await? {
+            let container = &pod.spec.as_ref().unwrap().containers[0];
+            let names: Vec<_> = container.env.iter().flatten().map(|variable| variable.name.clone()).collect();
+            let expected = env.as_array().unwrap().len();
+            ensure!(names.len() == expected, "{}: {names:?}", pod.name_any());
+        }
+    }
+    Ok(())
+}
+
+async fn sidecar(fixture: &Fixture) -> Result<()> {
+    let space = fixture.samples();
+    let image = &fixture.installed.images.servers.reference;
+    let sidecar = json!({"spec": {"template": {"spec": {"containers": [{"name": "spy", "image": image}]}}}});
+    space.deployments().patch(SAMPLE, &PatchParams::default(), &Patch::Strategic(sidecar)).await?;
+    suite::eventually("the Deployment has one container again", SOON, async || {
+        let containers = space.deployments().get(SAMPLE).await?.spec.unwrap().template.spec.unwrap().containers.len();
+        Ok(if containers == 1 { Ok(()) } else { Err(format!("{containers} containers")) })
+    })
+    .await?;
+    settled(&space, SAMPLE).await?;
+    let pods = ready_pods(&space, SAMPLE).await?;
+    ensure!(pods.len() == 2 && pods.iter().all(|pod| pod.spec.as_ref().unwrap().containers.len() == 1));
+    Ok(())
+}
+
+async fn missing_image(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("missing-image").await?;
+    // A registry on the node's own loopback, where nobody listens: the pull fails at once, and no packet leaves.
+    space.apply("tools", json!({"server": {"image": {"ref": "localhost:1/absent:1"}}, "replicas": 1})).await?;
+    pod_waits(&space, "tools", &["ErrImagePull", "ImagePullBackOff"]).await?;
+    let message = space.condition("tools", "Ready=False/ImagePullFailed", SOON).await?;
+    ensure!(message.contains("image localhost:1/absent:1 cannot be pulled: "), "{message}");
+    // The kubelet goes back and forth between two reasons and many messages meanwhile.
+    let writes = writes_within(fixture, Duration::from_secs(30)).await?;
+    ensure!(writes.is_empty(), "{writes:?}");
+    space.delete("tools", ROLLOUT).await
+}
+
+/// Waits until the kubelet has given one of these reasons: from then on the promise of 5 s counts.
+async fn pod_waits(space: &Space, name: &str, reasons: &[&str]) -> Result<()> {
+    let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    suite::eventually(&format!("a pod of {name} waits with {reasons:?}"), ROLLOUT, async || {
+        let pods = api.list(&ListParams::default().labels(&format!("mcp-eks.dev/server={name}"))).await?;
+        let states = pods.iter().flat_map(|pod| pod.status.iter().flat_map(|s| s.container_statuses.iter().flatten()));
+        let found: Vec<_> = states.filter_map(|status| status.state.clone()?.waiting?.reason).collect();
+        let hit = found.iter().any(|reason| reasons.contains(&reason.as_str()));
+        Ok(if hit { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await
+}
+
+async fn crash_loop(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("crash-loop").await?;
+    let image = &fixture.installed.images.servers.reference;
+    let server = json!({"ref": image, "command": ["mcp-filesystem"], "args": ["--root=data=/nowhere"]});
+    space.apply("files", json!({"server": {"image": server}, "replicas": 1})).await?;
+    pod_waits(&space, "files", &["CrashLoopBackOff"]).await?;
+    let message = space.condition("files", "Ready=False/PodsCrashLooping", SOON).await?;
+    ensure!(message.contains("exit code 2") && message.contains("/nowhere"), "{message}");
+    space.delete("files", ROLLOUT).await
+}
+
+async fn deleted(fixture: &Fixture) -> Result<()> {
+    let space = fixture.samples();
+    space.delete(SAMPLE, ROLLOUT).await?;
+    let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    suite::eventually("no pod is left", ROLLOUT, async || {
+        let pods = api.list(&ListParams::default()).await?;
+        let names: Vec<_> = pods.iter().map(ResourceExt::name_any).collect();
+        Ok(if names.is_empty() { Ok(()) } else { Err(format!("{names:?}")) })
+    })
+    .await
+}
+
+fn never_denied(fixture: &Fixture) -> Result<()> {
+    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let denied: Vec<_> = events.iter().filter(|e| e.user == OPERATOR_USER && e.code == 403).collect();
+    ensure!(denied.is_empty(), "{denied:?}");
+    Ok(())
+}
