@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::place::Place;
 use crate::program;
@@ -24,6 +24,14 @@ pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
 pub(crate) fn build_harness(place: &Place) -> Result<()> {
     let words = ["build", "--locked", "--quiet", "--bin", "mcp-e2e"];
     program::run(cargo(place, &words).args(CLUSTER))
+}
+
+/// Writes the generated manifest of the CRD; a test of mcp-crds fails while it is stale.
+pub(crate) fn crdgen(place: &Place) -> Result<()> {
+    let words = ["run", "--locked", "--quiet", "--package", "mcp-crds", "--bin", "crdgen"];
+    let manifest = program::output(&mut cargo(place, &words))?;
+    let file = place.root.join("crds/mcp-eks.dev_mcpservers.yaml");
+    std::fs::write(&file, manifest + "\n").with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Builds everything that runs in a local cluster, in one go.

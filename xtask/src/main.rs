@@ -43,6 +43,8 @@ enum Task {
     Check,
     /// Format every Rust file
     Fmt,
+    /// Write the CustomResourceDefinition anew from the types in crds/src
+    Crdgen,
     /// Everything that CI runs
     Test,
     /// The suites that run against a cluster; all of them, or those named
@@ -80,6 +82,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Down(forwarded) => cluster::down(&place, &forwarded.arguments),
         Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
         Task::Check => step::run_all(&place, plan::check(&place)?),
+        Task::Crdgen => cargo::crdgen(&place).map(|()| ExitCode::SUCCESS),
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),
         Task::Test => {
             place.warn_when_disk_is_short();
