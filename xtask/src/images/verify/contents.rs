@@ -25,7 +25,7 @@ pub(super) fn user(engine: &Engine, image: &Image) -> Result<()> {
 
 /// The image holds its programs and [`FILES`], and nothing else; anyone may write to /tmp.
 pub(super) fn files(engine: &Engine, image: &Image) -> Result<()> {
-    let container = program::output(&mut engine.command(&["create", image.name]))?;
+    let container = program::output(&mut engine.command(&["create", "--network=none", image.name]))?;
     let listing = list(engine, &container);
     program::output(&mut engine.command(&["rm", &container]))?;
     let listing = listing?;
