@@ -24,24 +24,51 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
         generation = server.metadata.generation
     );
     let object = format!("McpServer {}", server.name_any());
-    let work = AssertUnwindSafe(reconcile::reconcile(&server, &context)).catch_unwind();
-    let outcome = tokio::time::timeout(DEADLINE, work.instrument(span)).await;
-    let action = match outcome {
-        Ok(Ok(result)) => result?,
+    let action = guarded(object, DEADLINE, reconcile::reconcile(&server, &context).instrument(span)).await?;
+    context.backoff.succeeded(&uid);
+    Ok(action)
+}
+
+/// Runs work under a deadline and a panic guard: both become errors of this object alone.
+async fn guarded<T>(object: String, limit: Duration, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match tokio::time::timeout(limit, AssertUnwindSafe(work).catch_unwind()).await {
+        Ok(Ok(result)) => result,
         Ok(Err(panic)) => {
             let message = message_of(panic.as_ref());
             error!(%object, message, "panic in reconcile");
-            return Err(Error::Panic(message));
+            Err(Error::Panic(message))
         }
-        Err(_) => {
-            return Err(Error::Deadline { action: "reconcile", object, limit: DEADLINE });
-        }
-    };
-    context.backoff.succeeded(&uid);
-    Ok(action)
+        Err(_) => Err(Error::Deadline { action: "reconcile", object, limit }),
+    }
 }
 
 fn message_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future, time::Duration};
+
+    use super::{Error, guarded};
+    use crate::error::Class;
+
+    async fn outcome(work: impl Future<Output = Result<(), Error>>) -> Error {
+        guarded("McpServer files".to_owned(), Duration::from_millis(20), work).await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_its_object() {
+        let error = outcome(async { panic!("index out of bounds") }).await;
+        assert_eq!(error.class(), Class::Bug);
+        assert!(error.to_string().contains("index out of bounds"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_hangs_is_ended() {
+        let error = outcome(future::pending()).await;
+        assert_eq!(error.class(), Class::Transient);
+        assert!(error.to_string().contains("McpServer files"), "{error}");
+    }
 }

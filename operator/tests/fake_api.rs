@@ -1,0 +1,191 @@
+//! One reconcile against an API server that is a function: exact calls, and what becomes of its bad days.
+
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+
+use std::{
+    future,
+    sync::{Arc, Mutex},
+};
+
+use http::{Method, Request, Response, StatusCode};
+use kube::{
+    Client,
+    client::Body,
+    runtime::{controller::Action, reflector},
+};
+use mcp_crds::McpServer;
+use mcp_operator::{
+    context::{Context, Stores},
+    controller::{backoff::Backoff, reconcile::reconcile},
+    desired::Defaults,
+    error::{Class, Error},
+    observe::Recent,
+};
+use serde_json::{Value, json};
+
+/// What the API server was asked, as `METHOD kind`.
+type Calls = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// How it answers a call, if not as usual.
+type Mood = fn(&Method, &str) -> Option<Answer>;
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Refuse(u16, &'static str),
+    Hang,
+}
+
+fn api_server(mood: Mood) -> (Client, Calls) {
+    let calls = Calls::default();
+    let seen = calls.clone();
+    let service = tower::service_fn(move |request: Request<Body>| {
+        let seen = seen.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let kind = kind_of(parts.uri.path());
+            let body: Value = serde_json::from_slice(&body.collect_bytes().await?).unwrap_or_default();
+            let count = {
+                let mut seen = seen.lock().unwrap();
+                seen.push((format!("{} {kind}", parts.method), body.clone()));
+                seen.len()
+            };
+            match mood(&parts.method, &kind) {
+                Some(Answer::Hang) => future::pending::<Result<_, kube::Error>>().await,
+                Some(Answer::Refuse(code, message)) => Ok(refusal(code, message)),
+                None if parts.method == Method::GET => Ok(refusal(404, "not found")),
+                None => Ok(answer(StatusCode::OK, &stored(body, count))),
+            }
+        }
+    });
+    (Client::new(service, "default"), calls)
+}
+
+/// `deployments` or `mcpservers/status`, from a path.
+fn kind_of(path: &str) -> String {
+    let parts: Vec<_> = path.split('/').collect();
+    match parts.as_slice() {
+        [.., kind, _, "status"] => format!("{kind}/status"),
+        [.., kind, _] => (*kind).to_owned(),
+        _ => path.to_owned(),
+    }
+}
+
+/// An applied object as the API server would hand it back.
+fn stored(mut object: Value, version: usize) -> Value {
+    object["metadata"]["resourceVersion"] = json!((1000 + version).to_string());
+    object["metadata"]["uid"] = object["metadata"]["uid"].as_str().unwrap_or("uid-of-child").into();
+    if object["kind"] == "McpServer" {
+        // An answer to a status write is the whole object.
+        object["spec"] = json!({"server": {"image": {"ref": "a"}}});
+    }
+    object
+}
+
+fn answer(code: StatusCode, body: &Value) -> Response<Body> {
+    let response = Response::builder().status(code).header("content-type", "application/json");
+    response.body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
+}
+
+fn refusal(code: u16, message: &str) -> Response<Body> {
+    let reason = if code == 404 { "NotFound" } else { "Refused" };
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message, "reason": reason,
+    });
+    answer(StatusCode::from_u16(code).unwrap(), &status)
+}
+
+fn context(client: Client) -> Context {
+    let stores = Stores {
+        service_accounts: reflector::store().0,
+        services: reflector::store().0,
+        deployments: reflector::store().0,
+        pods: reflector::store().0,
+    };
+    let defaults = Defaults { servers_image: "servers".to_owned(), cluster_domain: "cluster.local".to_owned() };
+    Context { client, stores, defaults, recent: Recent::default(), backoff: Backoff::default() }
+}
+
+fn server() -> McpServer {
+    serde_json::from_value(json!({
+        "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
+        "metadata": {"name": "files", "namespace": "team", "uid": "uid-1", "generation": 1, "resourceVersion": "1"},
+        "spec": {"server": {"image": {"ref": "a"}}},
+    }))
+    .unwrap()
+}
+
+async fn run(mood: Mood) -> (Result<Action, Error>, Vec<String>, Value) {
+    let (client, calls) = api_server(mood);
+    let outcome = reconcile(&server(), &context(client)).await;
+    let calls = calls.lock().unwrap();
+    let status = calls.iter().rev().find(|(call, _)| call.ends_with("/status")).map(|(_, body)| body.clone());
+    (outcome, calls.iter().map(|(call, _)| call.clone()).collect(), status.unwrap_or_default())
+}
+
+/// Conditions of a published status, as `Type=Status/Reason`.
+fn conditions(status: &Value) -> Vec<String> {
+    let text = |condition: &Value, member: &str| condition[member].as_str().unwrap_or_default().to_owned();
+    let conditions = status["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.iter().map(|c| format!("{}={}/{}", text(c, "type"), text(c, "status"), text(c, "reason"))).collect()
+}
+
+#[tokio::test]
+async fn a_new_server_costs_a_look_and_a_write_a_child_and_one_status() {
+    let (client, calls) = api_server(|_, _| None);
+    let context = context(client);
+    reconcile(&server(), &context).await.unwrap();
+    let expected = [
+        "GET serviceaccounts",
+        "PATCH serviceaccounts",
+        "GET services",
+        "PATCH services",
+        "GET deployments",
+        "PATCH deployments",
+        "PATCH mcpservers/status",
+    ];
+    assert_eq!(calls.lock().unwrap().drain(..).map(|(call, _)| call).collect::<Vec<_>>(), expected);
+    // The stores are still empty: what was answered stands in for them.
+    let action = reconcile(&server(), &context).await.unwrap();
+    assert_eq!(calls.lock().unwrap().len(), 0, "a second look writes nothing");
+    assert_ne!(action, Action::await_change(), "and is repeated when the answers have expired");
+}
+
+#[tokio::test]
+async fn a_server_on_its_way_out_is_left_alone() {
+    let (client, calls) = api_server(|_, _| None);
+    let mut server = server();
+    server.metadata.deletion_timestamp = Some(serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap());
+    assert_eq!(reconcile(&server, &context(client)).await.unwrap(), Action::await_change());
+    assert_eq!(calls.lock().unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_refused_child_is_the_reason_and_nothing_is_written_after_it() {
+    let (outcome, calls, status) = run(|method, kind| {
+        (*method == Method::PATCH && kind == "services").then_some(Answer::Refuse(403, "exceeded quota: services"))
+    })
+    .await;
+    assert_eq!(outcome.unwrap_err().class(), Class::Denied);
+    assert!(!calls.contains(&"PATCH deployments".to_owned()), "{calls:?}");
+    assert_eq!(conditions(&status).last().unwrap(), "Reconciling=True/ApplyRefused");
+    assert!(status.to_string().contains("exceeded quota: services"), "{status}");
+}
+
+#[tokio::test]
+async fn somebody_who_wrote_first_is_no_fault() {
+    let (outcome, _, _) = run(|method, kind| {
+        (*method == Method::PATCH && kind == "services").then_some(Answer::Refuse(409, "uid mismatch"))
+    })
+    .await;
+    assert_eq!(outcome.unwrap_err().class(), Class::Conflict);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_hangs_is_given_up_and_named() {
+    let (outcome, _, status) =
+        run(|method, kind| (*method == Method::PATCH && kind == "deployments").then_some(Answer::Hang)).await;
+    let error = outcome.unwrap_err();
+    assert_eq!(error.class(), Class::Transient);
+    assert!(error.to_string().contains("apply Deployment files: no answer within 10s"), "{error}");
+    assert_eq!(conditions(&status).last().unwrap(), "Reconciling=True/ApiUnavailable");
+}
