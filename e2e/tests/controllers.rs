@@ -25,8 +25,9 @@ use serde_json::{Value, json};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
-/// Time for what controllers do by themselves: a rollout, a garbage collection.
-const ROLLOUT: Duration = Duration::from_secs(30);
+/// Time for what controllers do by themselves: a rollout, a garbage collection. The garbage collector looks for new
+/// kinds every 30 s, and does not collect the children of a kind before it knows it.
+const ROLLOUT: Duration = Duration::from_secs(90);
 
 struct Fixture {
     _operator: OperatorProcess,

@@ -96,6 +96,7 @@ fn parse_stat(stat: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -114,8 +115,10 @@ mod tests {
     fn a_process_is_found_by_its_arguments_and_ended() {
         let marker = tempfile::tempdir().unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", "read line", "supervise", "--dir"]).arg(marker.path());
-        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        command.args(["-c", "echo; read line", "supervise", "--dir"]).arg(marker.path());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // `spawn` returns in the middle of exec, when the kernel does not show arguments yet: its first words come after.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
         let found = with_arguments("supervise", "--dir", marker.path());
         assert_eq!(found.iter().map(|process| process.pid).collect::<Vec<_>>(), [i32::try_from(child.id()).unwrap()]);
         assert!(with_arguments("supervise", "--dir", Path::new("/elsewhere")).is_empty());
