@@ -238,15 +238,15 @@ fn what_is_no_message_is_refused_as_json_rpc() {
 fn large_bodies_are_refused_before_and_while_they_are_read() {
     let (_root, server) = server(&[]);
     let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\n";
-    let announced = format!("{head}content-length: 5000000\r\n\r\n");
+    let announced = format!("{head}content-length: 300000\r\n\r\n");
     assert_eq!(exchange(server.address, announced.as_bytes()).status, 413);
 
-    let size = 4 * 1024 * 1024 + 1;
+    let size = 256 * 1024 + 1;
     let mut chunked = format!("{head}transfer-encoding: chunked\r\n\r\n{size:x}\r\n").into_bytes();
     chunked.resize(chunked.len() + size, b' ');
     refused(&exchange(server.address, &chunked), 413, -32600);
 
-    let call = json!({"name": "list_directory", "arguments": {"path": "/data"}, "padding": "x".repeat(4_000_000)});
+    let call = json!({"name": "list_directory", "arguments": {"path": "/data"}, "padding": "x".repeat(260_000)});
     assert_eq!(server.post(&[], &request("tools/call", call)).status, 200, "just below the limit");
 }
 

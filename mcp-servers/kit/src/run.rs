@@ -12,7 +12,10 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     health,
-    http::{self, AllowList, listen},
+    http::{
+        self, AllowList,
+        listen::{self, Limits},
+    },
     lifecycle::{Lifecycle, Signals, for_calls},
     logging,
     metrics::Metrics,
@@ -112,8 +115,8 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.metrics));
     let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));
     // Health is served to the very end: it is how others learn that the end has begun.
-    tokio::spawn(listen::serve(health, health_routes, lifecycle.cut.clone()));
-    let mut serving = tokio::spawn(listen::serve(main, routes, lifecycle.closing.clone()));
+    tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));
+    let mut serving = tokio::spawn(listen::serve(main, routes, Limits::STANDARD, lifecycle.closing.clone()));
     lifecycle.set_ready(true);
     tracing::info!(%address, health = %health_address, version = identity.version, "{} is ready", identity.name);
     hint(&identity, address);

@@ -1,6 +1,7 @@
-//! The accept loop: limits on connections and headers, and an end that waits for calls but not for idle clients.
+//! The accept loop: limits on connections, headers and stalled answers, and an end that waits for calls but not for idle
+//! clients.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,15 +14,33 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 
-/// Connections at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 2048;
+/// What one listener grants. Together with the body limit it keeps buffered requests well below a pod's memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Connections at once; more wait in the kernel's queue.
+    connections: usize,
+    /// How long a client may leave an answer unread before it loses its connection.
+    unread: Duration,
+}
+
+impl Limits {
+    /// What every listener grants: 512 connections, 30 s.
+    pub(crate) const STANDARD: Self = Self { connections: 512, unread: Duration::from_secs(30) };
+}
+
 const HEADER_BYTES: usize = 32 * 1024;
-/// Longer than the idle limit of AWS load balancers (60 s), which answer 502 when a target hangs up first.
+/// What hyper may keep of one connection in either direction, beside the body that is collected.
+const BUFFER_BYTES: usize = 64 * 1024;
+/// From the last answer to the whole header of the next request. Longer than the idle limit of AWS load balancers (60 s),
+/// which answer 502 when a target hangs up first.
 const IDLE: Duration = Duration::from_secs(75);
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
 /// Binds an address, with an error that says whose it is.
 pub(crate) async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
@@ -33,13 +52,16 @@ pub(crate) async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpLi
 }
 
 /// Serves until `closing`, then ends when the last request under way is answered. The caller bounds that wait.
-pub(crate) async fn serve(listener: TcpListener, router: Router, closing: CancellationToken) {
+pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits, closing: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(limits.connections));
     loop {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else {
-            break;
+        // The end is not held up by a listener that is full.
+        let permit = tokio::select! {
+            permit = Arc::clone(&permits).acquire_owned() => permit,
+            () = closing.cancelled() => break,
         };
+        let Ok(permit) = permit else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = closing.cancelled() => break,
@@ -52,7 +74,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, closing: Cancel
                 continue;
             }
         };
-        let connection = graceful.watch(connection(stream, router.clone()));
+        let connection = graceful.watch(connection(stream, router.clone(), limits));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 tracing::debug!(%error, "a connection ended early");
@@ -64,12 +86,87 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, closing: Cancel
     graceful.shutdown().await;
 }
 
-fn connection(stream: TcpStream, router: Router) -> http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>> {
+fn connection(stream: TcpStream, router: Router, limits: Limits) -> http1::Connection<Io, TowerToHyperService<Router>> {
     // Small answers leave at once. A socket that does not take the option still works.
     let _ = stream.set_nodelay(true);
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(limits.unread));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_header_size(HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    /// Bounds a wait that only a defect makes long.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    async fn server(limits: Limits) -> SocketAddr {
+        let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "test").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        // More than the socket buffers of both sides take.
+        let flood = || async { vec![b'x'; 64 * 1024 * 1024] };
+        let router = Router::new().route("/flood", get(flood)).route("/", get(|| async { "here" }));
+        tokio::spawn(serve(listener, router, limits, CancellationToken::new()));
+        address
+    }
+
+    async fn ask(address: SocketAddr, path: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn answer(stream: &mut TcpStream) -> String {
+        let mut text = String::new();
+        tokio::time::timeout(PATIENCE, stream.read_to_string(&mut text)).await.unwrap().unwrap();
+        text
+    }
+
+    #[tokio::test]
+    async fn a_connection_over_the_limit_waits_until_another_ends() {
+        let address = server(Limits { connections: 1, ..Limits::STANDARD }).await;
+        let first = TcpStream::connect(address).await.unwrap();
+        let mut second = ask(address, "/").await;
+        let early = tokio::time::timeout(Duration::from_millis(300), second.readable()).await;
+        assert!(early.is_err(), "it was served beside the first");
+        drop(first);
+        assert!(answer(&mut second).await.ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_never_reads_loses_its_place() {
+        let address = server(Limits { connections: 1, unread: Duration::from_millis(200) }).await;
+        let _never_reads = ask(address, "/flood").await;
+        let mut second = ask(address, "/").await;
+        assert!(answer(&mut second).await.ends_with("here"));
+    }
+
+    #[tokio::test]
+    async fn a_client_that_reads_slowly_keeps_its_place() {
+        let address = server(Limits { connections: 1, unread: Duration::from_secs(2) }).await;
+        let mut stream = ask(address, "/flood").await;
+        let mut gulp = vec![0; 1024 * 1024];
+        // Longer in all than the limit, which counts from the last byte that was taken.
+        for _ in 0..50 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            stream.read_exact(&mut gulp).await.unwrap();
+        }
+        assert!(answer(&mut stream).await.len() > 13 * 1024 * 1024);
+    }
+
+    #[test]
+    fn a_listener_grants_no_more_than_a_small_pod_can_hold() {
+        let pod = 256 * 1024 * 1024;
+        assert!(Limits::STANDARD.connections * (crate::http::BODY_LIMIT + BUFFER_BYTES) < pod * 3 / 4);
+    }
 }

@@ -32,8 +32,8 @@ use error::Refusal;
 
 type Service = StreamableHttpService<Arc<Adapter>, NeverSessionManager>;
 
-/// The largest request body (4 MiB).
-pub(crate) const BODY_LIMIT: usize = 4 * 1024 * 1024;
+/// The largest request body (256 KiB): arguments are small, and every connection may hold one.
+pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 
 /// What every request to `/mcp` meets.
 struct Front {
