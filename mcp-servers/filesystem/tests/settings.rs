@@ -55,7 +55,7 @@ fn all_wrong_settings_are_told_at_once_with_their_source() {
     for expected in [
         "mcp-filesystem: 8 settings are wrong",
         "--listen\n",
-        "an IP address and port such as 127.0.0.1:8080 or 0.0.0.0:8080",
+        "an IP address and port such as 127.0.0.1:8080 or [::]:8080",
         "key `healthListen` in ",
         "\"nowhere\"",
         "patterns are not supported",

@@ -39,16 +39,35 @@ const BUFFER_BYTES: usize = 64 * 1024;
 const IDLE: Duration = Duration::from_secs(75);
 /// Pause after a failed accept (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// EAFNOSUPPORT of Linux, which has no kind of its own: the kernel was started without IPv6.
+const NO_SUCH_FAMILY: i32 = 97;
 
 type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
-/// Binds an address, with an error that says whose it is.
+/// Binds an address, with an error that says whose it is. `[::]` takes IPv4 as well, and is IPv4 alone where there is no
+/// IPv6.
 pub(crate) async fn bind(address: SocketAddr, setting: &str) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let message =
-            format!("cannot listen on {address} ({setting}): {error}; choose another address or end who has it");
-        io::Error::new(error.kind(), message)
-    })
+    let error = match TcpListener::bind(address).await {
+        Ok(listener) => return Ok(listener),
+        Err(error) => error,
+    };
+    if let Some(instead) = without_ipv6(address, &error) {
+        tracing::warn!(%address, %instead, setting, %error, "there is no IPv6 here: listening on IPv4 alone");
+        return TcpListener::bind(instead).await.map_err(|error| taken(instead, setting, &error));
+    }
+    Err(taken(address, setting, &error))
+}
+
+fn taken(address: SocketAddr, setting: &str, error: &io::Error) -> io::Error {
+    let message = format!("cannot listen on {address} ({setting}): {error}; choose another address or end who has it");
+    io::Error::new(error.kind(), message)
+}
+
+/// What stands for "every address" where IPv6 is missing, not merely refused.
+fn without_ipv6(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
+    let missing = error.raw_os_error() == Some(NO_SUCH_FAMILY) || error.kind() == io::ErrorKind::AddrNotAvailable;
+    let every = address.is_ipv6() && address.ip().is_unspecified();
+    (missing && every).then(|| SocketAddr::from(([0, 0, 0, 0], address.port())))
 }
 
 /// Serves until `closing`, then ends when the last request under way is answered. The caller bounds that wait.
@@ -168,5 +187,28 @@ mod tests {
     fn a_listener_grants_no_more_than_a_small_pod_can_hold() {
         let pod = 256 * 1024 * 1024;
         assert!(Limits::STANDARD.connections * (crate::http::BODY_LIMIT + BUFFER_BYTES) < pod * 3 / 4);
+    }
+
+    #[tokio::test]
+    async fn every_ipv6_address_takes_ipv4_too() {
+        let listener = bind("[::]:0".parse().unwrap(), "test").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        if listener.local_addr().unwrap().is_ipv6() {
+            TcpStream::connect(("::1", port)).await.unwrap();
+        }
+    }
+
+    #[test]
+    fn only_a_missing_ipv6_is_replaced_and_only_for_every_address() {
+        let every: SocketAddr = "[::]:8080".parse().unwrap();
+        let missing = io::Error::from_raw_os_error(NO_SUCH_FAMILY);
+        assert_eq!(without_ipv6(every, &missing), Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(without_ipv6(every, &io::ErrorKind::AddrNotAvailable.into()), Some("0.0.0.0:8080".parse().unwrap()));
+        assert_eq!(without_ipv6(every, &io::ErrorKind::AddrInUse.into()), None);
+        assert_eq!(without_ipv6(every, &io::ErrorKind::PermissionDenied.into()), None);
+        for one in ["[::1]:8080", "0.0.0.0:8080", "10.0.0.1:8080"] {
+            assert_eq!(without_ipv6(one.parse().unwrap(), &missing), None, "{one}");
+        }
     }
 }

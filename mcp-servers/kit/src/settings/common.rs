@@ -52,7 +52,11 @@ pub struct Common {
 /// The flags of these settings.
 pub(crate) fn flags() -> [Arg; 10] {
     [
-        flag("listen", "ADDR:PORT", "Where /mcp, /health and /ready are served [default: 127.0.0.1:8080]"),
+        flag(
+            "listen",
+            "ADDR:PORT",
+            "Where /mcp, /health and /ready are served; [::]:8080 is every address, IPv4 and IPv6 [default: 127.0.0.1:8080]",
+        ),
         flag("health-listen", "ADDR:PORT", "Where /livez, /readyz and /metrics are served [default: 127.0.0.1:9090]"),
         Arg::new("stdio")
             .long("stdio")
@@ -124,7 +128,7 @@ fn address(sources: &mut Sources, name: &str, default: SocketAddr) -> Option<Soc
     };
     let parsed = given.text.parse().ok();
     if parsed.is_none() {
-        let expected = format!("an IP address and port such as {default} or 0.0.0.0:{}", default.port());
+        let expected = format!("an IP address and port such as {default} or [::]:{}", default.port());
         sources.problems.add(
             given.at,
             expected,
