@@ -131,9 +131,15 @@ fn help_and_version_teach() {
     let help = start(&["--help"], &[]);
     let text = String::from_utf8(help.stdout).unwrap();
     assert!(help.status.success());
-    for expected in
-        ["--root <NAME=PATH>", "MCP_LISTEN", "[default: 127.0.0.1:8080]", "--stdio", "Examples:", "Exit codes"]
-    {
+    for expected in [
+        "--root <NAME=PATH>",
+        "MCP_LISTEN",
+        "[default: 127.0.0.1:8080]",
+        "--stdio",
+        "Examples:",
+        "Exit codes",
+        "CORS preflight",
+    ] {
         assert!(text.contains(expected), "no {expected} in\n{text}");
     }
     let version = start(&["--version"], &[]);

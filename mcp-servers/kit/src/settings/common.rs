@@ -77,7 +77,8 @@ pub(crate) fn flags() -> [Arg; 10] {
         repeated(
             "allowed-origins",
             "ORIGIN,...",
-            "Web origins (https://app.example.com) that may call; loopback pages are always allowed",
+            "Web origins (https://app.example.com) that are let in besides loopback. Pages cannot call yet: CORS preflight \
+             comes with a later release",
         ),
         flag("drain-seconds", "N", "The longest time from SIGTERM to the end [default: 20]"),
         flag(
