@@ -91,6 +91,17 @@ pub(super) async fn check(state: &State, dir: &Path) -> Result<()> {
     connect::is_ready(&connect::client(&dir.join("kubeconfig")).await?).await
 }
 
+/// Why the cluster can never answer again, if so: its node is no longer there. A daemon that does not say is an error.
+pub(super) async fn gone(name: &str) -> Result<Option<String>> {
+    let mut command = quiet("kind", &["get".to_owned(), "clusters".to_owned()]);
+    let output = command.stdout(Stdio::piped()).output().await.context("start `kind`")?;
+    if !output.status.success() {
+        bail!("`kind get clusters` failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    let listed = String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == name);
+    Ok((!listed).then(|| "kind knows no such cluster".to_owned()))
+}
+
 /// Deletes the cluster; fine when there is none. Synchronous, so that it can run while unwinding.
 pub(super) fn delete(name: &str) -> Result<()> {
     let output = std::process::Command::new("kind").args(delete_command(name)).stdin(Stdio::null()).output();

@@ -5,6 +5,7 @@
 
 pub mod addons;
 pub mod connect;
+mod health;
 pub mod kind;
 pub(crate) mod native;
 pub mod process;
@@ -19,6 +20,7 @@ use std::process::Child;
 use anyhow::{Context, Result, bail};
 use kube::Client;
 
+use self::health::Health;
 pub use self::state::{Provider, State, Tier};
 use crate::audit;
 use crate::cache::Cache;
@@ -65,7 +67,8 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts a cluster, or finds the healthy one of that name and tier. What is left of a dead one is removed first.
+    /// Starts a cluster, or finds the healthy one of that name and tier. What is left of a dead one is removed first;
+    /// one that runs and does not answer is left alone, and is an error.
     pub async fn up(options: Options) -> Result<Self> {
         Self::up_in(&Cache::from_env()?, options, Progress::start()).await
     }
@@ -83,12 +86,11 @@ impl Cluster {
         }
         let _lock = lock(cache, name, progress).await?;
         let dir = directory(cache, name);
-        if let Some(state) = State::load(&dir).unwrap_or_default() {
-            match check(&state, &dir).await {
-                Ok(()) => return Self::found(state, dir, &options).await,
-                Err(reason) => {
-                    progress
-                        .say(format_args!("an earlier cluster {name} is no longer usable ({reason:#}): removing it"));
+        if let Some(state) = State::load(&dir)? {
+            match health::examine(&state, &dir, health::PATIENCE, progress).await? {
+                Health::Well => return Self::found(state, dir, &options).await,
+                Health::Gone(reason) => {
+                    progress.say(format_args!("an earlier cluster {name} is no longer usable ({reason}): removing it"));
                     sweep(&state, name, &dir)?;
                 }
             }

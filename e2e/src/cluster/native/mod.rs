@@ -32,11 +32,8 @@ pub(super) async fn check(state: &State, dir: &Path) -> Result<()> {
     if !state.ready {
         bail!("it never became ready");
     }
-    if !state.supervisor.as_ref().is_some_and(super::process::Identity::is_alive) {
-        bail!("its supervisor is gone");
-    }
-    if let Some(exit) = exits::first(dir) {
-        bail!(exit);
+    if let Some(why) = broken(state, dir) {
+        bail!(why);
     }
     let client = connect::client(&dir.join("kubeconfig")).await?;
     connect::is_ready(&client).await?;
@@ -44,6 +41,14 @@ pub(super) async fn check(state: &State, dir: &Path) -> Result<()> {
         addons::check_node(&client, &state.name).await?;
     }
     Ok(())
+}
+
+/// What of a cluster that was ready has ended, so that it can never answer again.
+pub(super) fn broken(state: &State, dir: &Path) -> Option<String> {
+    if !state.supervisor.as_ref().is_some_and(super::process::Identity::is_alive) {
+        return Some("its supervisor is gone".to_owned());
+    }
+    exits::first(dir)
 }
 
 /// Root is needed for namespaces, interfaces and cgroups.
