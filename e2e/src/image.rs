@@ -215,8 +215,10 @@ impl Image {
 /// Fails with the way out when `path` is not an image archive, whatever it is instead.
 pub fn check_archive(path: &Path) -> Result<()> {
     let how = "give the path of an archive made by `docker save`, `podman save` or this project's image packer";
-    let file =
-        File::open(path).with_context(|| format!("cannot read {} as an image archive: {how}", path.display()))?;
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => bail!(no_such_archive(&path.to_string_lossy())),
+        opened => opened.with_context(|| format!("cannot read {} as an image archive: {how}", path.display()))?,
+    };
     if file.metadata()?.is_dir() {
         bail!("{} is a directory, not an image archive: {how}", path.display());
     }
@@ -230,6 +232,17 @@ pub fn check_archive(path: &Path) -> Result<()> {
         }
     }
     bail!("{} is not an image archive (no manifest.json and no index.json in it): {how}", path.display());
+}
+
+/// Most often somebody gave the name of an image: here is how it becomes an archive.
+fn no_such_archive(given: &str) -> String {
+    let last = given.rsplit('/').next().unwrap_or_default();
+    let short = last.split([':', '@']).next().unwrap_or_default();
+    format!(
+        "there is no file {given}: expected the path of an image archive. If {given} is the name of an image, make the \
+         archive first, with `podman save --format docker-archive -o {short}.tar {given}` or `docker save -o {short}.tar \
+         {given}`, and load {short}.tar"
+    )
 }
 
 struct Hashing<W> {
@@ -378,8 +391,10 @@ mod tests {
         std::fs::write(&text, "hello").unwrap();
         let error = check_archive(&text).unwrap_err().to_string();
         assert!(error.contains("not an image archive") && error.contains("podman save"), "{error}");
-        let error = check_archive(Path::new("localhost/image:1")).unwrap_err().to_string();
-        assert!(error.contains("cannot read localhost/image:1"), "{error}");
+        let error = check_archive(Path::new("localhost:5000/image:1")).unwrap_err().to_string();
+        assert!(error.contains("there is no file localhost:5000/image:1") && error.contains("archive"), "{error}");
+        let command = "podman save --format docker-archive -o image.tar localhost:5000/image:1`";
+        assert!(error.contains(command), "{error}");
     }
 
     #[test]
