@@ -9,6 +9,7 @@ use std::process::Stdio;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
+use crate::cache::Cache;
 use crate::progress::Progress;
 
 /// A Debian package and the programs it is wanted for.
@@ -33,7 +34,13 @@ pub const NODE: &[Package] = &[
 ];
 
 /// Makes sure that `packages` are there.
-pub async fn ensure(packages: &[Package], progress: Progress) -> Result<()> {
+pub async fn ensure(cache: &Cache, packages: &[Package], progress: Progress) -> Result<()> {
+    if missing(packages).is_empty() {
+        return Ok(());
+    }
+    // Two apt-get at once fail; whoever waited here may find the work done.
+    let lock = cache.clone();
+    let _lock = tokio::task::spawn_blocking(move || lock.lock("packages", progress)).await??;
     let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
@@ -51,7 +58,10 @@ pub async fn ensure(packages: &[Package], progress: Progress) -> Result<()> {
     progress.say(format_args!("installing Debian packages: {list}"));
     // The lists may be stale or absent; a failure here only matters if the installation then fails.
     let _ = apt(&["update", "-qq"]).await;
+    // A fresh machine may be busy with upgrades of its own.
+    let patience = ["-o", "DPkg::Lock::Timeout=300"];
     let mut arguments = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    arguments.extend(patience);
     arguments.extend(&names);
     apt(&arguments).await.with_context(|| format!("install by hand: apt-get install {list}"))?;
     let still = self::missing(packages);
@@ -111,7 +121,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_there_needs_no_installation() {
         let shell = Package { name: "dash", programs: &["sh", "/nowhere/sh|/bin/sh"] };
-        ensure(&[shell], Progress::start()).await.unwrap();
+        let home = tempfile::tempdir().unwrap();
+        ensure(&Cache::at(home.path().to_owned()), &[shell], Progress::start()).await.unwrap();
     }
 
     #[test]

@@ -49,10 +49,10 @@ pub(crate) struct Started {
 pub(crate) async fn start(wanted: &Wanted<'_>) -> Result<Started> {
     let (name, dir, progress) = (wanted.name, wanted.dir, wanted.progress);
     let node = wanted.tier == Tier::Node;
-    packages::ensure(packages::NAMESPACES, progress).await?;
+    packages::ensure(wanted.cache, packages::NAMESPACES, progress).await?;
     let mut tools = vec![Tool::Etcd, Tool::Kubernetes];
     if node {
-        packages::ensure(packages::NODE, progress).await?;
+        packages::ensure(wanted.cache, packages::NODE, progress).await?;
         tools.extend([Tool::CoreDns, Tool::Pause, Tool::MetricsServer]);
     }
     let tools = Toolbox::ensure(wanted.cache, &tools, progress).await?;
