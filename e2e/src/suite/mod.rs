@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod objects;
 pub mod operator;
+pub mod own;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
@@ -17,12 +18,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::cluster::{Cluster, Options, Tier};
+use crate::cluster::{Cluster, Options, Provider, Tier};
 
 /// A test: a sentence, and what shows it.
 pub type Test<T> = (&'static str, for<'a> fn(&'a T) -> LocalBoxFuture<'a, Result<()>>);
 
-/// Runs a suite on a cluster of its own.
+/// Runs a suite on a cluster of its own, called `name` and this process's id.
 pub fn run<T, P>(name: &str, tier: Tier, own_binary: &str, prepare: P, tests: &[Test<T>]) -> ExitCode
 where
     T: Send + Sync + 'static,
@@ -58,8 +59,10 @@ where
     P: AsyncFnOnce(Arc<Cluster>) -> Result<T>,
 {
     let runtime = Arc::new(Runtime::new().context("start the async runtime")?);
-    let options = Options { own_binary: Some(PathBuf::from(own_binary)), ..Options::new(name, tier) };
-    let cluster = Arc::new(runtime.block_on(Cluster::up(options))?);
+    let own_binary = Some(PathBuf::from(own_binary));
+    // Suites reach ClusterIPs directly, which a kind cluster's are not.
+    let options = Options { own_binary, provider: Some(Provider::Native), ..Options::new(name, tier) };
+    let cluster = Arc::new(runtime.block_on(own::up(options))?);
     let fixture = Arc::new(runtime.block_on(prepare(cluster.clone()))?);
     let trial = |(name, test): &Test<T>| {
         let (test, runtime, fixture) = (*test, runtime.clone(), fixture.clone());

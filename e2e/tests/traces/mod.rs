@@ -5,9 +5,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use mcp_e2e::cache::Cache;
 use mcp_e2e::cluster::Cluster;
 use mcp_e2e::cluster::process::Identity;
+use mcp_e2e::packages;
+use mcp_e2e::progress::Progress;
 
 /// The traces of one cluster.
 pub(crate) struct Traces {
@@ -19,8 +22,9 @@ pub(crate) struct Traces {
 }
 
 impl Traces {
-    /// Writes them down.
-    pub(crate) fn of(cluster: &Cluster) -> Result<Self> {
+    /// Writes them down, and makes sure that the programs are there which will look for them.
+    pub(crate) async fn of(cluster: &Cluster) -> Result<Self> {
+        packages::ensure(&Cache::from_env()?, packages::NODE, Progress::start()).await?;
         let state = cluster.state();
         let unshare = state.supervisor.clone().context("no supervisor on record")?;
         let first = unshare.children().first().context("no process 1")?.pid;
@@ -39,8 +43,15 @@ impl Traces {
         })
     }
 
+    /// Fails when any is there now.
+    pub(crate) fn check_gone(&self) -> Result<()> {
+        let left = self.left()?;
+        ensure!(left.is_empty(), "left behind by cluster {}: {left:#?}", self.name);
+        Ok(())
+    }
+
     /// Those that are there now, in words.
-    pub(crate) fn left(&self) -> Vec<String> {
+    pub(crate) fn left(&self) -> Result<Vec<String>> {
         let alive = self.processes.iter().filter(|process| process.is_alive());
         let mut left: Vec<String> = alive.map(|process| format!("process {}", process.pid)).collect();
         let dir = self.dir.to_string_lossy();
@@ -53,25 +64,37 @@ impl Traces {
                 .map(str::to_owned)
                 .collect::<Vec<_>>()
         };
-        let said = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).output();
-            output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
-        };
         // Another cluster may have taken the slot meanwhile; its interface carries its own directory as alias.
-        let links = said("ip", &["-details", "link"]);
+        let links = said("ip", &["-details", "link"])?;
         if links.contains(&format!("alias {dir}")) {
             left.push(format!("interface {}", self.interface));
-            left.extend(lines_with(&said("ip", &["route"]), &self.interface));
+            left.extend(lines_with(&said("ip", &["route"])?, &self.interface));
         }
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+        let mounts = std::fs::read_to_string("/proc/mounts").context("read the mounts")?;
         left.extend(mounts.lines().filter(|line| line.contains(&*dir)).map(|line| format!("mount {line}")));
         left.extend(cgroups(&self.name).into_iter().map(|group| format!("cgroup {}", group.display())));
-        let rules = said("iptables-save", &[]);
+        let rules = said("iptables-save", &[])?;
         left.extend(
             rules.lines().filter(|line| line.contains("KUBE-")).map(|line| format!("packet filter rule {line}")),
         );
-        left
+        Ok(left)
     }
+}
+
+/// What a program says. One that is missing or fails has not shown that nothing is left.
+fn said(program: &str, arguments: &[&str]) -> Result<String> {
+    let path =
+        packages::find(program).with_context(|| format!("no program `{program}`: what is left cannot be seen"))?;
+    let output = Command::new(path).args(arguments).output().with_context(|| format!("start {program}"))?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "`{program} {}` failed: {}", arguments.join(" "), error.trim());
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn a_program_that_is_missing_or_fails_is_not_silence() {
+    assert!(said("no-such-program", &[]).unwrap_err().to_string().contains("cannot be seen"));
+    assert!(said("sh", &["-c", "exit 1"]).is_err());
 }
 
 /// The cgroups of a cluster that are there now.
