@@ -13,6 +13,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use mcp_e2e::{
+    audit::Event,
     cache::Cache,
     cluster::{Cluster, Tier},
     install::{
@@ -128,25 +129,52 @@ async fn python_client(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
+/// What the operator asked of the API server since then.
+fn requests_since(fixture: &Fixture, from: Timestamp) -> Result<Vec<Event>> {
+    let events = fixture.cluster.audit_log().after(from)?;
+    Ok(events.into_iter().filter(|event| event.user == OPERATOR_USER).collect())
+}
+
+/// The writes among requests, in words.
+fn writes(requests: &[Event]) -> Vec<String> {
+    let writes = requests.iter().filter(|e| e.is_write() && !e.is_housekeeping());
+    writes.map(|e| format!("{} {}/{} {}/{}", e.verb, e.resource, e.subresource, e.namespace, e.name)).collect()
+}
+
 /// What the operator wrote in a window that begins now.
 async fn writes_within(fixture: &Fixture, window: Duration) -> Result<Vec<String>> {
     let from = Timestamp::now();
     tokio::time::sleep(window).await;
-    let events = fixture.cluster.audit_log().after(from)?;
-    let ours = events.iter().filter(|e| e.user == OPERATOR_USER && e.is_write() && !e.is_housekeeping());
-    Ok(ours.map(|e| format!("{} {}/{} {}/{}", e.verb, e.resource, e.subresource, e.namespace, e.name)).collect())
+    Ok(writes(&requests_since(fixture, from)?))
 }
 
 async fn rest(fixture: &Fixture) -> Result<()> {
-    let writes = writes_within(fixture, REST).await?;
-    ensure!(writes.is_empty(), "at rest: {writes:?}");
+    let at_rest = writes_within(fixture, REST).await?;
+    ensure!(at_rest.is_empty(), "at rest: {at_rest:?}");
+
     let pods: Api<Pod> = Api::namespaced(fixture.cluster.client(), OPERATOR_NAMESPACE);
-    for pod in pods.list(&ListParams::default()).await? {
+    let old = pods.list(&ListParams::default()).await?.items;
+    ensure!(old.iter().any(is_ready), "there is no operator to restart");
+    let from = Timestamp::now();
+    for pod in &old {
         pods.delete(&pod.name_any(), &DeleteParams::default()).await?;
     }
-    let writes = writes_within(fixture, REST).await?;
-    ensure!(writes.is_empty(), "after a restart: {writes:?}");
-    install::ready::operator(&fixture.cluster.client(), Progress::start()).await
+    suite::eventually("a new operator pod is ready and the old one is gone", ROLLOUT, async || {
+        let now = pods.list(&ListParams::default()).await?.items;
+        let is_old = |pod: &Pod| old.iter().any(|old| old.uid() == pod.uid());
+        let names = now.iter().map(ResourceExt::name_any).collect::<Vec<_>>();
+        Ok(if !now.iter().any(is_old) && now.iter().any(is_ready) { Ok(()) } else { Err(format!("{names:?}")) })
+    })
+    .await?;
+    tokio::time::sleep(REST).await;
+    let requests = requests_since(fixture, from)?;
+    ensure!(
+        requests.iter().any(|event| event.verb == "list" && event.resource == "mcpservers" && event.code == 200),
+        "the new operator has not listed the servers, so its silence proves nothing"
+    );
+    let written = writes(&requests);
+    ensure!(written.is_empty(), "after a restart: {written:?}");
+    Ok(())
 }
 
 async fn second(fixture: &Fixture) -> Result<()> {
@@ -176,11 +204,12 @@ async fn settled(space: &Space, name: &str) -> Result<()> {
 async fn ready_pods(space: &Space, name: &str) -> Result<Vec<Pod>> {
     let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
     let pods = api.list(&ListParams::default().labels(&format!("mcp-eks.dev/server={name}"))).await?;
-    let is_ready = |pod: &Pod| {
-        let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
-        pod.metadata.deletion_timestamp.is_none() && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
-    };
     Ok(pods.into_iter().filter(is_ready).collect())
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.clone()).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none() && conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True")
 }
 
 async fn env(fixture: &Fixture) -> Result<()> {
