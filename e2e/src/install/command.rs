@@ -2,7 +2,7 @@
 //!
 //! Addresses and the answer of the tool go to standard output, progress to standard error.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -10,7 +10,7 @@ use kube::{Api, ResourceExt};
 use mcp_crds::McpServer;
 use serde_json::json;
 
-use super::{SAMPLE, SAMPLES_NAMESPACE, call, call::McpClient, install, kubectl};
+use super::{SAMPLE, SAMPLES_NAMESPACE, call, call::McpClient, install};
 use crate::{
     cache::Cache,
     cluster::{Cluster, DEFAULT_NAME, Options, Provider, Tier},
@@ -45,8 +45,10 @@ impl Up {
                 let path = cluster.kubeconfig();
                 cluster.keep()?;
                 let hint = format!(
-                    "the cluster runs on, for you to look at: KUBECONFIG={}; `make down` ends it",
-                    path.display()
+                    "the cluster runs on, for you to look at: `{} get pods -A` (KUBECONFIG={}); `{}` ends it",
+                    kubectl_command(&name),
+                    path.display(),
+                    down_command(&name)
                 );
                 return Err(error.context(hint));
             }
@@ -70,7 +72,8 @@ async fn tell(cluster: &Cluster) -> Result<()> {
     let answer = client.call("list_directory", json!({"path": "/docs"})).await?;
     let text = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
     let name = server.name_any();
-    let kubectl = shell_word(&kubectl(cluster));
+    let kubectl = kubectl_command(&cluster.state().name);
+    let down = down_command(&cluster.state().name);
     println!(
         "\
 McpServer {SAMPLES_NAMESPACE}/{name} is Ready: {} tools
@@ -80,11 +83,11 @@ McpServer {SAMPLES_NAMESPACE}/{name} is Ready: {} tools
 {}
 
 Next
-  export KUBECONFIG={}
   {kubectl} get mcpservers.mcp-eks.dev -A
   {kubectl} -n {SAMPLES_NAMESPACE} port-forward service/{name} 8080    # then http://localhost:8080/mcp for your client
   {kubectl} -n {SAMPLES_NAMESPACE} scale mcpservers.mcp-eks.dev/{name} --replicas=3
-  make down",
+  export KUBECONFIG={}    # for a kubectl of your own
+  {down}",
         tools.len(),
         indent(&text.unwrap_or_default()),
         cluster.kubeconfig().display(),
@@ -92,13 +95,29 @@ Next
     Ok(())
 }
 
-/// `kubectl` alone where the PATH has one, else the path of ours.
-fn shell_word(kubectl: &Path) -> String {
-    let on_path = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join("kubectl").exists()));
-    if on_path { "kubectl".to_owned() } else { kubectl.display().to_string() }
+/// The kubectl that is always there: a fresh machine has none on its PATH.
+fn kubectl_command(cluster: &str) -> String {
+    let name = if cluster == DEFAULT_NAME { String::new() } else { format!(" --name {cluster}") };
+    format!("cargo xtask cluster kubectl{name} --")
+}
+
+/// What ends the cluster.
+fn down_command(cluster: &str) -> String {
+    if cluster == DEFAULT_NAME { "make down".to_owned() } else { format!("cargo xtask down --name {cluster}") }
 }
 
 fn indent(text: &str) -> String {
     text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_commands_mean_the_cluster_that_was_started() {
+        assert_eq!(kubectl_command(DEFAULT_NAME), "cargo xtask cluster kubectl --");
+        assert_eq!(kubectl_command("dev"), "cargo xtask cluster kubectl --name dev --");
+        assert_eq!([down_command(DEFAULT_NAME), down_command("dev")], ["make down", "cargo xtask down --name dev"]);
+    }
 }
