@@ -326,3 +326,33 @@ fn a_link_that_changes_all_the_time_never_opens_the_outside() {
         assert!(read > 0 && refused > 0, "the link did not change: {read} read, {refused} refused");
     });
 }
+
+#[test]
+fn globs_that_would_overflow_the_stack_or_fill_the_memory_are_refused() {
+    let world = world(|_| ());
+    let nested = format!("{}a{}", "{".repeat(60_000), "}".repeat(60_000));
+    let deep = format!("{}a{}", "{".repeat(200), "}".repeat(200));
+    let many = vec!["a"; 40_000];
+    for (expected, found, pattern) in [("at most 512 bytes", "120001", &nested), ("at most 4 nested", "200", &deep)] {
+        for (tool, arguments) in [
+            ("search_files", json!({"path": "/data", "pattern": pattern})),
+            ("search_files", json!({"path": "/data", "pattern": "*", "excludePatterns": [pattern]})),
+            ("search_content", json!({"path": "/data", "pattern": "a", "glob": pattern})),
+            ("search_content", json!({"path": "/data", "pattern": "a", "excludePatterns": ["*", pattern]})),
+            ("directory_tree", json!({"path": "/data", "excludePatterns": [pattern]})),
+        ] {
+            let result = world.server.call(tool, arguments);
+            assert!(error_of(&result).contains(expected) && error_of(&result).contains(found), "{tool}: {result}");
+        }
+    }
+    for (tool, arguments) in [
+        ("search_files", json!({"path": "/data", "pattern": "*", "excludePatterns": many})),
+        ("search_content", json!({"path": "/data", "pattern": "a", "excludePatterns": many})),
+        ("directory_tree", json!({"path": "/data", "excludePatterns": many})),
+    ] {
+        let result = world.server.call(tool, arguments);
+        assert!(error_of(&result).contains("at most 64 excludePatterns, found 40000"), "{tool}: {result}");
+    }
+    let alive = world.server.call("search_files", json!({"path": "/data", "pattern": "{plain,{other,{a,{b,c}}}}.txt"}));
+    assert_eq!(alive["structuredContent"]["matches"], json!(["/data/plain.txt"]));
+}

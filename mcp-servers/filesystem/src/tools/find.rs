@@ -7,8 +7,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page, reading,
-    walk::{Flow, Walk, excludes, glob},
+    Page,
+    globs::{self, excludes, glob},
+    reading,
+    walk::{Flow, Walk},
     weight,
 };
 use crate::sandbox::Sandbox;
@@ -21,9 +23,11 @@ const PAGE: usize = 1000;
 struct Search {
     path: String,
     /// Glob such as *.md (here) or **/*.md (at any depth)
+    #[schemars(length(max = globs::LONGEST))]
     pattern: String,
     /// Globs to leave out
     #[serde(rename = "excludePatterns")]
+    #[schemars(length(max = globs::MOST), inner(length(max = globs::LONGEST)))]
     exclude_patterns: Option<Vec<String>>,
     /// Matches to skip
     offset: Option<u32>,

@@ -13,8 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page, reading,
-    walk::{Flow, Walk, excludes, glob},
+    Page,
+    globs::{self, excludes, glob},
+    reading,
+    walk::{Flow, Walk},
     weight,
 };
 use crate::{
@@ -41,9 +43,11 @@ struct Search {
     /// Regular expression
     pattern: String,
     /// Only files that match, e.g. **/*.rs
+    #[schemars(length(max = globs::LONGEST))]
     glob: Option<String>,
     /// Globs to leave out
     #[serde(rename = "excludePatterns")]
+    #[schemars(length(max = globs::MOST), inner(length(max = globs::LONGEST)))]
     exclude_patterns: Option<Vec<String>>,
     #[serde(rename = "ignoreCase", default)]
     ignore_case: bool,

@@ -1,6 +1,7 @@
 //! The tools: each file has the arguments, the result and the function of its tools, and nothing of the protocol.
 
 mod find;
+mod globs;
 mod grep;
 mod info;
 mod list;

@@ -51,7 +51,7 @@ struct TextFile {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReadMany {
-    /// Up to 50
+    #[schemars(length(min = 1, max = FILES))]
     paths: Vec<String>,
 }
 

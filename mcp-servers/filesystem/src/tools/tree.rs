@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
+    globs::{self, excludes},
     reading,
-    walk::{Walk, excludes},
+    walk::Walk,
     weight,
 };
 use crate::sandbox::{Directory, Kind, Sandbox, VirtualPath};
@@ -27,6 +28,7 @@ struct TreeOf {
     path: String,
     /// Globs to leave out
     #[serde(rename = "excludePatterns")]
+    #[schemars(length(max = globs::MOST), inner(length(max = globs::LONGEST)))]
     exclude_patterns: Option<Vec<String>>,
     /// Levels, 1 to 32; default 8
     depth: Option<u32>,

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use globset::{Glob, GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use mcp_kit::{Call, ToolError};
 
 use crate::sandbox::{Directory, Entry, Kind, Sandbox, VirtualPath};
@@ -111,22 +111,4 @@ impl<'a> Walk<'a> {
         self.nodes += entries.len();
         Ok(entries)
     }
-}
-
-/// A glob over relative paths, in which `*` does not cross a `/`.
-pub(super) fn glob(pattern: &str) -> Result<Glob, ToolError> {
-    GlobBuilder::new(pattern).literal_separator(true).build().map_err(|error| {
-        let message = format!("{pattern:?} is not a glob: {}; expected for example *.md or **/*.rs", error.kind());
-        ToolError::new(message)
-    })
-}
-
-/// What a list of exclude patterns leaves out: a path that matches, at any depth, and everything below it.
-pub(super) fn excludes(patterns: Option<&Vec<String>>) -> Result<GlobSet, ToolError> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns.into_iter().flatten() {
-        set.add(glob(pattern)?);
-        set.add(glob(&format!("**/{pattern}"))?);
-    }
-    set.build().map_err(|error| ToolError::new(format!("the exclude patterns cannot be used: {error}")))
 }
