@@ -126,7 +126,7 @@ mod tests {
     use super::*;
 
     /// Bounds a wait that only a defect makes long.
-    const PATIENCE: Duration = Duration::from_secs(60);
+    const PATIENCE: Duration = Duration::from_mins(1);
 
     async fn server(limits: Limits) -> SocketAddr {
         let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0)), "test").await.unwrap();
