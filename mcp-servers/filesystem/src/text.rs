@@ -43,10 +43,8 @@ pub(crate) fn lines(
     call: &Call,
 ) -> Result<Piece, ToolError> {
     let mut reader = BufReader::with_capacity(64 * 1024, file);
-    let failed = |error: io::Error| ToolError::new(format!("{path} could not be read: {}", error.kind()));
     for _ in 1..first {
-        call.check()?;
-        if reader.skip_until(b'\n').map_err(failed)? == 0 {
+        if !skip_line(path, &mut reader, call)? {
             break;
         }
     }
@@ -55,8 +53,8 @@ pub(crate) fn lines(
     while limit.is_none_or(|limit| taken < limit) {
         call.check()?;
         let start = bytes.len();
-        let read = (&mut reader).take(budget as u64 + 1).read_until(b'\n', &mut bytes).map_err(failed)?;
-        if read == 0 {
+        let read = (&mut reader).take(budget as u64 + 1).read_until(b'\n', &mut bytes);
+        if read.map_err(|error| unreadable(path, &error))? == 0 {
             break;
         }
         let line_cost: usize = bytes.iter().skip(start).copied().map(json_cost).sum();
@@ -79,6 +77,31 @@ pub(crate) fn lines(
     Ok(Piece { text, truncated, next_line })
 }
 
+/// Skips the rest of a line, asking as it goes whether anybody still waits; tells whether there was any of it.
+pub(crate) fn skip_line(path: &VirtualPath, reader: &mut impl BufRead, call: &Call) -> Result<bool, ToolError> {
+    let mut any = false;
+    loop {
+        call.check()?;
+        let piece = match reader.fill_buf() {
+            Ok(piece) => piece,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unreadable(path, &error)),
+        };
+        let end = piece.iter().position(|byte| *byte == b'\n');
+        let length = end.map_or(piece.len(), |at| at + 1);
+        reader.consume(length);
+        any |= length > 0;
+        if end.is_some() || length == 0 {
+            return Ok(any);
+        }
+    }
+}
+
+/// An error of the disk while a file is read.
+pub(crate) fn unreadable(path: &VirtualPath, error: &io::Error) -> ToolError {
+    ToolError::new(format!("{path} could not be read: {}", error.kind()))
+}
+
 /// The last `count` lines.
 pub(crate) fn tail(
     path: &VirtualPath,
@@ -87,39 +110,48 @@ pub(crate) fn tail(
     count: u64,
     budget: usize,
 ) -> Result<Piece, ToolError> {
-    let failed = |error: io::Error| ToolError::new(format!("{path} could not be read: {}", error.kind()));
     let start = size.saturating_sub(budget as u64);
-    file.seek(SeekFrom::Start(start)).map_err(failed)?;
     let mut bytes = Vec::new();
-    file.take(budget as u64).read_to_end(&mut bytes).map_err(failed)?;
-    let ends = bytes.ends_with(b"\n");
-    let breaks: Vec<usize> =
-        bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1).collect();
-    // A line break at the very end closes the last line, it does not begin another.
-    let starts: Vec<usize> = breaks.into_iter().filter(|at| !(ends && *at == bytes.len())).rev().collect();
-    let wanted = usize::try_from(count).unwrap_or(usize::MAX);
-    let reaches_start = start == 0;
-    let mut from = match wanted.checked_sub(1).map(|index| starts.get(index)) {
-        None => bytes.len(),
-        Some(Some(at)) => *at,
-        Some(None) => 0,
-    };
-    let mut truncated = from == 0 && !reaches_start;
-    if truncated {
-        // Begins inside a line: leave that line out, unless it is all there is.
-        from = starts.last().copied().unwrap_or(0);
-    }
-    let cost = |from: usize| bytes.iter().skip(from).copied().map(json_cost).sum::<usize>();
-    while cost(from) > budget {
-        truncated = true;
-        from = starts.iter().rev().copied().find(|at| *at > from).unwrap_or(bytes.len());
-    }
+    let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(budget as u64).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(path, &error))?;
+    let (from, truncated) = last_lines(&bytes, start == 0, count, budget);
     let mut text = bytes.split_off(from);
     if truncated {
         let broken = text.iter().take_while(|byte| (**byte & 0xc0) == 0x80).count();
         text.drain(..broken);
     }
     Ok(Piece { text: utf8(path, text, false)?, truncated, next_line: None })
+}
+
+/// Where the last `count` lines begin, as far as the budget goes, and whether they are fewer than asked for. `whole` says
+/// that these bytes begin where the file does, else they begin inside a line. One pass from the end.
+fn last_lines(bytes: &[u8], whole: bool, count: u64, budget: usize) -> (usize, bool) {
+    let (mut from, mut at, mut cost, mut taken) = (bytes.len(), bytes.len(), 0, 0);
+    while taken < count && at > 0 {
+        // A line break at the very end closes the last line, it does not begin another.
+        let above = bytes.get(..at - 1).unwrap_or_default();
+        let start = above.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        let line = bytes.get(start..at).unwrap_or_default();
+        cost += line.iter().copied().map(json_cost).sum::<usize>();
+        let inside = start == 0 && !whole;
+        if cost > budget || inside {
+            // A line that is not whole is left out, unless it is all there is.
+            return (if taken == 0 { at - ending(line, budget) } else { from }, true);
+        }
+        (from, at) = (start, start);
+        taken += 1;
+    }
+    (from, false)
+}
+
+/// How many bytes at the end of a line fit into the budget.
+fn ending(line: &[u8], budget: usize) -> usize {
+    let mut cost = 0;
+    let fits = line.iter().rev().take_while(|byte| {
+        cost += json_cost(**byte);
+        cost <= budget
+    });
+    fits.count()
 }
 
 fn cut(bytes: &mut Vec<u8>, budget: usize) {
@@ -150,4 +182,60 @@ fn utf8(path: &VirtualPath, bytes: Vec<u8>, cut: bool) -> Result<String, ToolErr
         return utf8(path, bytes, false);
     }
     Err(ToolError::new(format!("{path} is not UTF-8 text; read_media_file reads other files")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::repeat, time::Duration};
+
+    use super::*;
+
+    #[test]
+    fn a_line_without_an_end_is_not_skipped_for_ever() {
+        let path = VirtualPath::parse("/data/a", &["data"].into_iter()).unwrap();
+        let call = Call::detached(Duration::from_millis(50));
+        let error = skip_line(&path, &mut BufReader::new(repeat(b'x')), &call).unwrap_err();
+        assert!(error.to_string().contains("ran out of time"), "{error}");
+    }
+
+    #[test]
+    fn the_rest_of_a_line_is_skipped_over_buffers() {
+        let path = VirtualPath::parse("/data/a", &["data"].into_iter()).unwrap();
+        let call = Call::detached(Duration::from_mins(1));
+        let mut reader = BufReader::with_capacity(4, &b"0123456\n89\n\nend"[..]);
+        let mut rests = Vec::new();
+        while skip_line(&path, &mut reader, &call).unwrap() {
+            rests.push(reader.buffer().len() + reader.get_ref().len());
+        }
+        assert_eq!(rests, [7, 4, 3, 0]);
+    }
+
+    #[test]
+    fn millions_of_lines_are_counted_once() {
+        // Once for each line would take days.
+        let (lines, budget) = (vec![b'\n'; 4_000_000], 4_000_000);
+        assert_eq!(last_lines(&lines, true, u64::MAX, budget), (2_000_000, true));
+    }
+
+    #[test]
+    fn last_lines_are_whole_and_within_the_budget() {
+        let at = |text: &str, whole, count, budget| last_lines(text.as_bytes(), whole, count, budget);
+        for (text, whole, count, budget, expected) in [
+            ("one\ntwo\nthree\n", true, 2, 99, (4, false)),
+            ("one\ntwo\nthree", true, 2, 99, (4, false)),
+            ("one\ntwo\nthree", true, 9, 99, (0, false)),
+            ("one\ntwo\nthree", true, 0, 99, (13, false)),
+            ("", true, 3, 99, (0, false)),
+            ("\n\n\n", true, 2, 99, (1, false)),
+            // "three" and "two" with its line break, which takes two bytes as JSON, make ten.
+            ("one\ntwo\nthree", true, 9, 10, (4, true)),
+            ("one\ntwo\nthree", true, 9, 9, (8, true)),
+            ("ne\ntwo\nthree", false, 9, 99, (3, true)),
+            ("ne\ntwo\nthree", false, 2, 99, (3, false)),
+            ("endless", false, 1, 99, (0, true)),
+            ("endless", true, 1, 3, (4, true)),
+        ] {
+            assert_eq!(at(text, whole, count, budget), expected, "{text:?} {count} {budget}");
+        }
+    }
 }

@@ -356,3 +356,19 @@ fn globs_that_would_overflow_the_stack_or_fill_the_memory_are_refused() {
     let alive = world.server.call("search_files", json!({"path": "/data", "pattern": "{plain,{other,{a,{b,c}}}}.txt"}));
     assert_eq!(alive["structuredContent"]["matches"], json!(["/data/plain.txt"]));
 }
+
+#[test]
+fn patterns_that_would_keep_a_core_busy_are_refused() {
+    let world = world(|root| fs::write(root.join("a.txt"), "a".repeat(13_000_000)).unwrap());
+    for (pattern, expected) in [
+        ("(?:a{0,90}.{0,90}){8}[^a]b".to_owned(), "size limit"),
+        ("a?".repeat(600), "at most 1024 bytes"),
+        (format!("{}a{}", "(".repeat(300), ")".repeat(300)), "nest"),
+    ] {
+        let result = world.server.call("search_content", json!({"path": "/data", "pattern": pattern}));
+        assert!(error_of(&result).contains(expected), "{result}");
+    }
+    // What is left of such a line is not searched, and that is told.
+    let result = world.server.call("search_content", json!({"path": "/data", "pattern": "(?:a{0,30}.{0,30}){3}[^a]b"}));
+    assert_eq!(result["structuredContent"], json!({"matches": [], "truncated": true}));
+}

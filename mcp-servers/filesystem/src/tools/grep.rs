@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     sandbox::{Kind, Sandbox, VirtualPath},
-    text::json_len,
+    text::{json_len, skip_line, unreadable},
 };
 
 /// The most matches one answer has.
@@ -30,17 +30,25 @@ const PAGE: usize = 500;
 const LARGEST: u64 = 16 * 1024 * 1024;
 /// The most bytes one call reads (256 MiB).
 const TOTAL: u64 = 256 * 1024 * 1024;
-/// The longest piece of a line that is searched and shown.
-const LINE: u64 = 64 * 1024;
+/// The longest piece of a line that is searched (16 KiB). One search in it cannot be interrupted: this and `COMPILED`
+/// bound how long it goes on when nobody waits any more.
+const LINE: u64 = 16 * 1024;
 const SHOWN: usize = 400;
-/// The largest compiled pattern.
-const PATTERN: usize = 1 << 20;
+/// The longest pattern, in bytes.
+const PATTERN: usize = 1024;
+/// The largest compiled pattern (512 KiB: eight or nine `\w`, which is large for its letters of all languages).
+const COMPILED: usize = 512 * 1024;
+/// Working memory of one search (1 MiB).
+const CACHE: usize = 1024 * 1024;
+/// How deep groups may be nested.
+const GROUPS: u32 = 32;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Search {
     path: String,
     /// Regular expression
+    #[schemars(length(max = PATTERN))]
     pattern: String,
     /// Only files that match, e.g. **/*.rs
     #[schemars(length(max = globs::LONGEST))]
@@ -81,7 +89,7 @@ struct Grep<'a> {
     pattern: Regex,
     page: Page<Match>,
     left: u64,
-    /// Files were left out because they or all together were too large.
+    /// Something was left out: files that are too large alone or together, the rest of long lines.
     incomplete: bool,
 }
 
@@ -107,13 +115,19 @@ fn search(sandbox: &Sandbox, arguments: &Search, call: &Call) -> Result<Reply<Fo
     if let Some(next) = next_offset {
         let _ = write!(text, "\n[truncated; go on with offset {next}]");
     } else if truncated {
-        text.push_str("\n[some files were too large or too many to be searched; begin further down]");
+        text.push_str("\n[some files or lines were too long or too many to be searched whole; begin further down]");
     }
     Ok(Reply::new(Found { matches: grep.page.items, truncated, next_offset }).text(text))
 }
 
 fn compile(pattern: &str, ignore_case: bool) -> Result<Regex, ToolError> {
-    let built = RegexBuilder::new(pattern).case_insensitive(ignore_case).size_limit(PATTERN).build();
+    if pattern.len() > PATTERN {
+        let message = format!("expected a pattern of at most {PATTERN} bytes, found one of {}", pattern.len());
+        return Err(ToolError::new(message));
+    }
+    let mut builder = RegexBuilder::new(pattern);
+    builder.case_insensitive(ignore_case).size_limit(COMPILED).dfa_size_limit(CACHE).nest_limit(GROUPS);
+    let built = builder.build();
     built.map_err(|error| ToolError::new(format!("pattern is not a usable regular expression: {error}")))
 }
 
@@ -141,16 +155,17 @@ impl Grep<'_> {
 
     fn file(&mut self, path: &VirtualPath) -> Result<(), ToolError> {
         let opened = self.sandbox.file(path)?;
-        let mut reader = BufReader::with_capacity(64 * 1024, opened.file.take(LARGEST));
+        self.incomplete |= opened.metadata.len() > LARGEST;
+        self.lines(path, BufReader::with_capacity(64 * 1024, opened.file.take(LARGEST)))
+    }
+
+    fn lines(&mut self, path: &VirtualPath, mut reader: impl BufRead) -> Result<(), ToolError> {
         let shown = path.to_string();
-        let failed = |error: std::io::Error| ToolError::new(format!("{path} could not be read: {}", error.kind()));
         let mut bytes = Vec::new();
         for number in 1_u64.. {
-            if number % 1024 == 1 {
-                self.call.check()?;
-            }
             bytes.clear();
-            if (&mut reader).take(LINE).read_until(b'\n', &mut bytes).map_err(failed)? == 0 {
+            let read = (&mut reader).take(LINE).read_until(b'\n', &mut bytes);
+            if read.map_err(|error| unreadable(path, &error))? == 0 {
                 break;
             }
             if bytes.contains(&0) {
@@ -158,8 +173,9 @@ impl Grep<'_> {
                 break;
             }
             if !bytes.ends_with(b"\n") {
-                reader.skip_until(b'\n').map_err(failed)?;
+                self.incomplete |= skip_line(path, &mut reader, self.call)?;
             }
+            self.call.check()?;
             let line = String::from_utf8_lossy(&bytes);
             let line = line.trim_end_matches(['\n', '\r']);
             if let Some(found) = self.pattern.find(line)
@@ -188,4 +204,51 @@ fn excerpt(line: &str, at: usize) -> String {
     let before = if start > 0 { "…" } else { "" };
     let after = if end < line.len() { "…" } else { "" };
     format!("{before}{}{after}", line.get(start..end).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io, thread::sleep, time::Duration};
+
+    use super::*;
+    use crate::sandbox::Deny;
+
+    /// Short lines, of which the first come after the time of the call is up.
+    struct Late(Duration);
+
+    impl Read for Late {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            sleep(self.0);
+            io::repeat(b'\n').read(buffer)
+        }
+    }
+
+    #[test]
+    fn no_line_is_searched_once_the_time_is_up() {
+        let sandbox = Sandbox::new(Vec::new(), Deny::with(std::iter::empty()).unwrap());
+        let path = VirtualPath::parse("/data/a", &["data"].into_iter()).unwrap();
+        let call = Call::detached(Duration::from_millis(10));
+        let (pattern, page) = (compile("$", false).unwrap(), Page::new(&call, None, PAGE));
+        let mut grep = Grep { sandbox: &sandbox, call: &call, pattern, page, left: TOTAL, incomplete: false };
+        let lines = BufReader::with_capacity(1000, Late(Duration::from_millis(20)).take(1000));
+        let error = grep.lines(&path, lines).unwrap_err();
+        assert!(error.to_string().contains("ran out of time"), "{error}");
+        assert_eq!(grep.page.items.len(), 0, "lines were searched all the same");
+    }
+
+    #[test]
+    fn patterns_have_bounds_that_common_ones_do_not_meet() {
+        let kind = r"fn \w+\(\w+: \w+\) -> \w+ \{";
+        for pattern in [r"[\w.+-]+@[\w-]+\.[\w.-]+", r"\b\d{1,3}(\.\d{1,3}){3}\b", kind, &"a".repeat(PATTERN)] {
+            assert!(compile(pattern, true).is_ok(), "{pattern}");
+        }
+        for (pattern, expected) in [
+            ("(?:a{0,90}.{0,90}){8}[^a]b".to_owned(), "size limit of 524288 bytes"),
+            ("a".repeat(PATTERN + 1), "at most 1024 bytes, found one of 1025"),
+            (format!("{}a{}", "(".repeat(40), ")".repeat(40)), "nest"),
+        ] {
+            let error = compile(&pattern, false).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
 }

@@ -85,6 +85,7 @@ impl Growth<'_> {
     ) -> Result<Vec<Node>, ToolError> {
         let mut nodes = Vec::new();
         for entry in self.walk.entries(path, directory)? {
+            self.walk.call.check()?;
             let cost = weight(&entry.name, FIELDS);
             if cost > self.left {
                 self.truncated = true;

@@ -60,6 +60,8 @@ impl<'a> Walk<'a> {
         visit: &mut dyn FnMut(&Step<'_>) -> Result<Flow, ToolError>,
     ) -> Result<Flow, ToolError> {
         for entry in self.entries(path, directory)? {
+            // Matching one path against many globs takes its time.
+            self.call.check()?;
             relative.push(&entry.name);
             let flow = if self.exclude.is_match(&*relative) {
                 Flow::Continue
@@ -110,5 +112,39 @@ impl<'a> Walk<'a> {
         }
         self.nodes += entries.len();
         Ok(entries)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{thread::sleep, time::Duration};
+
+    use cap_std::{ambient_authority, fs::Dir};
+    use globset::GlobSet;
+    use mcp_kit::Call;
+
+    use super::{Flow, Walk};
+    use crate::sandbox::{Deny, Root, Sandbox};
+
+    #[test]
+    fn no_entry_is_visited_once_the_time_is_up() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "c"] {
+            std::fs::write(directory.path().join(name), "").unwrap();
+        }
+        let dir = Dir::open_ambient_dir(directory.path(), ambient_authority()).unwrap();
+        let deny = Deny::with(std::iter::empty()).unwrap();
+        let sandbox = Sandbox::new(vec![Root { name: "data".to_owned(), dir }], deny);
+        let call = Call::detached(Duration::from_secs(2));
+        let mut visited = 0;
+        let result = Walk::new(&sandbox, &call, GlobSet::empty()).run(&sandbox.path("/data").unwrap(), &mut |_| {
+            visited += 1;
+            while call.check().is_ok() {
+                sleep(Duration::from_millis(10));
+            }
+            Ok(Flow::Continue)
+        });
+        assert!(result.unwrap_err().to_string().contains("ran out of time"));
+        assert_eq!(visited, 1);
     }
 }
