@@ -254,6 +254,45 @@ fn secrets_are_neither_listed_nor_found_nor_read() {
 }
 
 #[test]
+fn files_with_several_names_are_listed_but_not_read() {
+    let world = world(|root| {
+        fs::write(root.join(".env"), SECRET).unwrap();
+        fs::hard_link(root.join(".env"), root.join("notes.txt")).unwrap();
+        symlink("notes.txt", root.join("link.txt")).unwrap();
+    });
+    let outside = world.base.path().join("outside/secret.txt");
+    fs::hard_link(outside, world.base.path().join("root/brought-in.txt")).unwrap();
+    for name in ["notes.txt", "link.txt", "brought-in.txt"] {
+        let path = format!("/data/{name}");
+        for (tool, arguments) in [
+            ("read_text_file", json!({"path": path})),
+            ("read_text_file", json!({"path": path, "tail": 1})),
+            ("read_media_file", json!({"path": path})),
+            ("search_content", json!({"path": path, "pattern": "SECRET"})),
+        ] {
+            let result = world.server.call(tool, arguments);
+            assert!(error_of(&result).contains("several names (hard links)"), "{tool}: {result}");
+        }
+        let several = world.server.call("read_multiple_files", json!({"paths": [path]}));
+        assert!(several["structuredContent"]["files"][0]["error"].as_str().unwrap().contains("several names"));
+        let info = world.server.call("get_file_info", json!({"path": path}));
+        assert_eq!(
+            (&info["structuredContent"]["size"], &info["structuredContent"]["sha256"]),
+            (&json!(10), &Value::Null)
+        );
+    }
+    let grepped = world.server.call("search_content", json!({"path": "/data", "pattern": "SECRET|plain"}));
+    let matches = json!([{"path": "/data/plain.txt", "line": 1, "text": "plain"}]);
+    assert_eq!(grepped["structuredContent"]["matches"], matches);
+    let listed = world.server.call("list_directory", json!({"path": "/data"}));
+    assert_eq!(names(&listed), ["brought-in.txt", "link.txt", "notes.txt", "plain.txt"]);
+    // The last name that is left is an ordinary file's.
+    fs::remove_file(world.base.path().join("root/.env")).unwrap();
+    let read = world.server.call("read_text_file", json!({"path": "/data/notes.txt"}));
+    assert_eq!(read["structuredContent"]["content"], SECRET);
+}
+
+#[test]
 fn pipes_sockets_and_devices_are_refused_without_waiting() {
     let world = world(|root| {
         mkfifo(&root.join("pipe"), Mode::S_IRWXU).unwrap();

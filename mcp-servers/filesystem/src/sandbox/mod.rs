@@ -4,7 +4,7 @@
 //!
 //! Guarantees: a path is resolved by the kernel below the root's handle (cap-std), symbolic links included, and the
 //! resolved path is then opened again name by name without following links. So what is opened has exactly the names
-//! that were checked against the deny list, also while somebody exchanges links underneath.
+//! that were checked against the deny list, also while somebody exchanges links underneath; and no other names.
 
 mod deny;
 mod entry;
@@ -17,16 +17,16 @@ use std::{
 };
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
-use cap_std::fs::{Dir, File, Metadata, OpenOptions};
+use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions};
 use mcp_kit::{Call, ToolError};
 
 pub(crate) use deny::Deny;
 pub(crate) use entry::{Entry, Kind, permissions};
-use trouble::{denied, tell};
+use trouble::{denied, shared, tell};
 pub(crate) use vpath::VirtualPath;
 
 /// The most names that are read of one directory.
-const ENTRIES: usize = 50_000;
+pub(crate) const ENTRIES: usize = 50_000;
 /// How often a path is resolved anew when it vanishes between resolving and opening (a ConfigMap is being updated).
 const TRIES: usize = 3;
 
@@ -84,7 +84,8 @@ impl Sandbox {
         })
     }
 
-    /// Opens a regular file for reading. Pipes, sockets and devices are refused without being opened.
+    /// Opens a regular file for reading. Pipes, sockets and devices are refused without being opened, and so are files
+    /// with several names (hard links): only one of them was checked.
     pub(crate) fn file(&self, path: &VirtualPath) -> Result<OpenFile, ToolError> {
         let opened = self.resolved(path, |root, real| {
             let (parent, name) = parent(&root.dir, real)?;
@@ -98,10 +99,11 @@ impl Sandbox {
             let metadata = file.metadata()?;
             Ok(metadata.is_file().then(|| OpenFile { file: file.into_std(), metadata }))
         })?;
-        opened.ok_or_else(|| {
+        let opened = opened.ok_or_else(|| {
             let message = format!("{path} is not a regular file; directories can be listed, anything else is not read");
             ToolError::new(message)
-        })
+        })?;
+        if opened.metadata.nlink() > 1 { Err(shared(path)) } else { Ok(opened) }
     }
 
     /// What a path is, following links, without opening it.

@@ -13,6 +13,14 @@ pub(super) fn denied(path: &VirtualPath) -> ToolError {
     ToolError::new(format!("{path} is refused: names that usually hold secrets are not served"))
 }
 
+/// The file has further names, and the deny list may close one of them.
+pub(super) fn shared(path: &VirtualPath) -> ToolError {
+    ToolError::new(format!(
+        "{path} is refused: it has several names (hard links), and one of them may be one that is not served; a copy can be \
+         read"
+    ))
+}
+
 /// An error of the disk.
 pub(super) fn tell(path: &VirtualPath, error: &Error) -> ToolError {
     let message = match (error.kind(), error.raw_os_error()) {
