@@ -67,6 +67,22 @@ fn large_directories_come_in_pages() {
     assert!(tree["tree"].as_array().unwrap().len() > 300);
 }
 
+#[test]
+fn a_directory_too_large_to_be_read_whole_is_told() {
+    let world = world(|root| (0..=50_000).for_each(|number| drop(fs::File::create(root.join(number.to_string())))));
+    for tool in ["list_directory", "list_directory_with_sizes"] {
+        let last = world.server.call(tool, json!({"path": "/data", "offset": 49_990}));
+        let structured = &last["structuredContent"];
+        assert_eq!(structured["entries"].as_array().unwrap().len(), 10, "{tool}");
+        assert_eq!((&structured["truncated"], &structured["next_offset"]), (&json!(true), &Value::Null), "{tool}");
+        let text = last["content"][0]["text"].as_str().unwrap();
+        assert!(
+            text.ends_with("[truncated; the directory has more than 50000 entries, of which no more are read]\n"),
+            "{text}"
+        );
+    }
+}
+
 fn forest(root: &Path) {
     fs::create_dir_all(root.join("src/deep/deeper")).unwrap();
     fs::create_dir_all(root.join("node_modules/pkg")).unwrap();

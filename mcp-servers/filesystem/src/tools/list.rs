@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Page, reading, weight};
-use crate::sandbox::{Entry, Kind, Sandbox};
+use crate::sandbox::{ENTRIES, Entry, Kind, Sandbox};
 
 /// The most entries one answer has.
 const PAGE: usize = 1000;
@@ -112,7 +112,7 @@ fn list(sandbox: &Sandbox, arguments: &List, call: &Call) -> Result<Reply<Listin
         let _ = writeln!(text, "{} {}", tag(entry.r#type), entry.name);
         text
     });
-    finish(&mut text, next_offset);
+    finish(&mut text, next_offset, complete);
     let listing = Listing { entries: page.items, truncated: next_offset.is_some() || !complete, next_offset };
     Ok(Reply::new(listing).text(text))
 }
@@ -143,7 +143,7 @@ fn list_sizes(sandbox: &Sandbox, arguments: &ListSizes, call: &Call) -> Result<R
         text
     });
     let _ = writeln!(text, "{total_files} files, {total_directories} directories, {total_size} B");
-    finish(&mut text, next_offset);
+    finish(&mut text, next_offset, complete);
     let truncated = next_offset.is_some() || !complete;
     let listing =
         SizedListing { entries: page.items, total_files, total_directories, total_size, truncated, next_offset };
@@ -166,10 +166,13 @@ const fn tag(kind: Kind) -> &'static str {
     }
 }
 
-fn finish(text: &mut String, next_offset: Option<u64>) {
+fn finish(text: &mut String, next_offset: Option<u64>, complete: bool) {
     if let Some(next) = next_offset {
         let _ = writeln!(text, "[truncated; go on with offset {next}]");
     } else if text.is_empty() {
-        text.push_str("[empty]");
+        text.push_str("[empty]\n");
+    }
+    if !complete {
+        let _ = writeln!(text, "[truncated; the directory has more than {ENTRIES} entries, of which no more are read]");
     }
 }
