@@ -17,7 +17,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 
 use self::{images::Images, manifests::Manifests};
-use crate::{cluster::Cluster, progress::Progress};
+use crate::{cache::Cache, cluster::Cluster, progress::Progress};
 
 /// Namespace of the operator.
 pub const OPERATOR_NAMESPACE: &str = "mcp-eks-system";
@@ -41,6 +41,9 @@ pub struct Installed {
 
 /// Brings images, definitions, operator and samples into a cluster of tier node, and waits until all are Ready.
 pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: Progress) -> Result<Installed> {
+    // The archives have fixed names: another checkout with the same cache must not replace them before they are loaded.
+    let lock = Cache::at(cache.to_owned());
+    let lock = tokio::task::spawn_blocking(move || lock.lock("images", progress)).await??;
     let images = Images::pack(bin_dir, &cache.join("images"))?;
     let manifests = Manifests::render(&kubectl(cluster), &repository(), &images).await?;
     let client = cluster.client();
@@ -49,6 +52,9 @@ pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: 
         progress.say(format_args!("loading images {} and {}", images.operator.reference, images.servers.reference));
         cluster.load(&images.operator_archive).await?;
         cluster.load(&images.servers_archive).await?;
+    }
+    drop(lock);
+    if changed {
         progress.say("applying the operator and the samples (kubectl apply --server-side)");
         manifests.apply(&kubectl(cluster), &cluster.kubeconfig()).await?;
     }
