@@ -1,38 +1,38 @@
 //! `/livez` and `/readyz`: is it alive, and has it seen the cluster.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+};
 
 use anyhow::Context as _;
 use axum::{Router, extract::State, http::StatusCode, routing::get};
-use futures::FutureExt;
-use kube::runtime::reflector::Store;
-use mcp_crds::McpServer;
+use tokio::net::TcpListener;
 
-use crate::context::Context;
+use crate::listed::Listed;
 
 /// Serves until the process ends. Fails when the address cannot be had.
-pub async fn serve(listen: SocketAddr, servers: Store<McpServer>, context: Arc<Context>) -> anyhow::Result<()> {
-    let listener = tokio::net::TcpListener::bind(listen)
+pub async fn serve(address: SocketAddr, listed: Listed) -> anyhow::Result<()> {
+    let listener = bind(address)
         .await
-        .with_context(|| format!("cannot listen on --admin-listen {listen}: is another operator running?"))?;
-    let router = Router::new()
-        .route("/livez", get(async || "ok\n"))
-        .route("/readyz", get(readyz))
-        .with_state((servers, context));
+        .with_context(|| format!("cannot listen on --admin-listen {address}: is another operator running?"))?;
+    let router = Router::new().route("/livez", get(async || "ok\n")).route("/readyz", get(readyz)).with_state(listed);
     axum::serve(listener, router).await.context("the admin server ended")
 }
 
+/// `[::]` listens for both families where there is IPv6, and for IPv4 alone where there is not.
+async fn bind(listen: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(listen).await {
+        Err(error) if listen.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, listen.port())).await
+        }
+        other => other,
+    }
+}
+
 /// Ready once every kind was listed; says which are missing.
-async fn readyz(State((servers, context)): State<(Store<McpServer>, Arc<Context>)>) -> (StatusCode, String) {
-    let stores = &context.stores;
-    let listed = [
-        ("mcpservers", servers.wait_until_ready().now_or_never().is_some()),
-        ("serviceaccounts", stores.service_accounts.wait_until_ready().now_or_never().is_some()),
-        ("services", stores.services.wait_until_ready().now_or_never().is_some()),
-        ("deployments", stores.deployments.wait_until_ready().now_or_never().is_some()),
-        ("pods", stores.pods.wait_until_ready().now_or_never().is_some()),
-    ];
-    let missing: Vec<_> = listed.iter().filter(|(_, ready)| !ready).map(|(kind, _)| *kind).collect();
+async fn readyz(State(listed): State<Listed>) -> (StatusCode, String) {
+    let missing = listed.missing();
     if missing.is_empty() {
         (StatusCode::OK, "ok\n".to_owned())
     } else {

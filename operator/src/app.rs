@@ -23,10 +23,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     )?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, servers_image = settings.servers_image, "starting");
     let client = Client::try_from(config).context("cannot make a client from the cluster's configuration")?;
-    let (watches, stores) = watches::open(&client);
+    let (watches, stores, listed) = watches::open(&client);
     let context = Arc::new(Context {
         client,
         stores,
+        listed: listed.clone(),
         defaults: Defaults { servers_image: settings.servers_image, cluster_domain: settings.cluster_domain },
         recent: Recent::default(),
         backoff: Backoff::default(),
@@ -38,9 +39,8 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => info!("SIGINT: finishing what is under way"),
         }
     };
-    let servers = watches.server_store.clone();
     tokio::select! {
-        ended = admin::serve(settings.admin_listen, servers, context.clone()) => ended,
+        ended = admin::serve(settings.admin_listen, listed) => ended,
         () = controller::run(watches, context, settings.concurrency, stop) => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ pub mod controller;
 pub mod desired;
 pub mod diff;
 pub mod error;
+pub mod listed;
 pub mod observe;
 pub mod settings;
 pub mod status;

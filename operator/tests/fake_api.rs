@@ -19,6 +19,7 @@ use mcp_operator::{
     controller::{backoff::Backoff, reconcile::reconcile},
     desired::Defaults,
     error::{Class, Error},
+    listed::Listed,
     observe::Recent,
 };
 use serde_json::{Value, json};
@@ -102,7 +103,14 @@ fn context(client: Client) -> Context {
         pods: reflector::store().0,
     };
     let defaults = Defaults { servers_image: "servers".to_owned(), cluster_domain: "cluster.local".to_owned() };
-    Context { client, stores, defaults, recent: Recent::default(), backoff: Backoff::default() }
+    Context {
+        client,
+        stores,
+        listed: Listed::default(),
+        defaults,
+        recent: Recent::default(),
+        backoff: Backoff::default(),
+    }
 }
 
 fn server() -> McpServer {

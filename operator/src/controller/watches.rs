@@ -19,7 +19,11 @@ use mcp_crds::McpServer;
 use serde::de::DeserializeOwned;
 
 use super::without_errors;
-use crate::{context::Stores, vocabulary::MANAGED_SELECTOR};
+use crate::{
+    context::Stores,
+    listed::{Listed, Mark},
+    vocabulary::MANAGED_SELECTOR,
+};
 
 /// Seconds after which a watch is opened anew: a connection that died silently goes unnoticed for no longer.
 const WATCH_SECONDS: u32 = 45;
@@ -46,40 +50,44 @@ pub struct Watches {
 
 /// Opens every stream.
 #[must_use]
-pub fn open(client: &Client) -> (Watches, Stores) {
-    let (server_store, servers) = reflect::<McpServer>(client, watcher::Config::default(), |_| ());
+pub fn open(client: &Client) -> (Watches, Stores, Listed) {
+    let mut listed = Listed::default();
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
-    let (service_account_store, service_accounts) = reflect::<ServiceAccount>(client, children(), |_| ());
-    let (service_store, services) = reflect::<Service>(client, children(), |_| ());
-    let (deployment_store, deployments) = reflect::<Deployment>(client, children(), |_| ());
-    let (pod_store, pods) = reflect::<Pod>(client, children(), |pod| pod.spec = None);
+    let (service_account_store, service_accounts) =
+        reflect::<ServiceAccount>(client, listed.add("serviceaccounts"), children(), |_| ());
+    let (service_store, services) = reflect::<Service>(client, listed.add("services"), children(), |_| ());
+    let (deployment_store, deployments) = reflect::<Deployment>(client, listed.add("deployments"), children(), |_| ());
+    let (pod_store, pods) = reflect::<Pod>(client, listed.add("pods"), children(), |pod| pod.spec = None);
+    let children_listed = listed.clone().all();
+    let (server_store, servers) =
+        reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
     // A status is written by us alone: what changes nothing else is no work.
     let of_interest = predicates::generation
         .combine(predicates::finalizers)
         .combine(predicates::labels)
         .combine(predicates::annotations);
     let servers = servers.applied_objects().predicate_filter(of_interest, PredicateConfig::default());
-    let watches = Watches {
-        servers: counted("McpServer", servers),
-        server_store,
-        service_accounts: counted("ServiceAccount", service_accounts.touched_objects()),
-        services: counted("Service", services.touched_objects()),
-        deployments: counted("Deployment", deployments.touched_objects()),
-        pods: counted("Pod", pods.touched_objects()),
-    };
     let stores = Stores {
         service_accounts: service_account_store,
         services: service_store,
         deployments: deployment_store,
         pods: pod_store,
     };
-    (watches, stores)
+    let watches = Watches {
+        servers: counted("McpServer", after(children_listed, servers)),
+        server_store,
+        service_accounts: counted("ServiceAccount", service_accounts.touched_objects()),
+        services: counted("Service", services.touched_objects()),
+        deployments: counted("Deployment", deployments.touched_objects()),
+        pods: counted("Pod", pods.touched_objects()),
+    };
+    (watches, stores, listed)
 }
 
 type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
 
 /// A store and the events that fill it, without what nobody reads.
-fn reflect<K>(client: &Client, config: watcher::Config, trim: fn(&mut K)) -> (Store<K>, Events<K>)
+fn reflect<K>(client: &Client, mark: Mark, config: watcher::Config, trim: fn(&mut K)) -> (Store<K>, Events<K>)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
@@ -91,8 +99,18 @@ where
             trim(object);
         })
         .reflect(writer)
+        .inspect(move |event| mark.see(event))
         .boxed();
     (store, events)
+}
+
+/// A stream that begins when something is done. The Controller holds every reconcile until the servers are listed, and
+/// polls the other streams meanwhile: servers that are listed last are reconciled against full stores.
+fn after<T: Send + 'static>(
+    done: impl Future<Output = ()> + Send + 'static,
+    stream: impl Stream<Item = T> + Send + 'static,
+) -> BoxStream<'static, T> {
+    futures::stream::once(done).filter_map(|()| future::ready(None)).chain(stream).boxed()
 }
 
 fn counted<K: Send + 'static>(
@@ -100,4 +118,20 @@ fn counted<K: Send + 'static>(
     objects: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
 ) -> Changes<K> {
     objects.filter_map(move |result| future::ready(without_errors(kind, result))).boxed()
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt, channel::oneshot, stream};
+
+    use super::after;
+
+    #[test]
+    fn servers_wait_until_every_child_is_listed() {
+        let (listed, done) = oneshot::channel::<()>();
+        let mut servers = after(done.map(drop), stream::iter(["a", "b"]));
+        assert_eq!(servers.next().now_or_never(), None);
+        listed.send(()).unwrap();
+        assert_eq!(servers.collect::<Vec<_>>().now_or_never().unwrap(), ["a", "b"]);
+    }
 }
