@@ -6,14 +6,17 @@
 
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, Patch, PatchParams, PostParams, TypeMeta},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     context::CALL_DEADLINE,
     desired::{Child, ChildKind},
-    diff::{Claim, Plan, Step, claim, compare::settle},
+    diff::{
+        Claim, Plan, Step, claim,
+        compare::{loses, settle},
+    },
     error::Error,
     vocabulary::FIELD_MANAGER,
 };
@@ -65,31 +68,44 @@ enum Written {
 async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Error> {
     let child = &step.child;
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &child.namespace, &child.kind.resource());
-    let mut uid = step.uid.clone();
-    if uid.is_none()
+    let mut live = step.live.clone();
+    if live.is_none()
         && let Some(found) = call("get", child, api.get_opt(&child.name)).await?
     {
-        match claim(&to_value(&found)?, owner, &child.name) {
-            Claim::Ours => {}
+        let found = to_value(&found)?;
+        match claim(&found, owner, &child.name) {
+            Claim::Ours => live = Some(found),
             taken => return Ok(Written::Taken(taken)),
         }
-        uid = found.metadata.uid;
+    }
+    if let Some(live) = &live {
+        drop_foreign(&api, child, live).await?;
     }
     let mut object = child.object.clone();
+    let uid = live.as_ref().and_then(|live| live.pointer("/metadata/uid"));
     if let Some((uid, metadata)) = uid.zip(object.get_mut("metadata").and_then(Value::as_object_mut)) {
-        metadata.insert("uid".to_owned(), json!(uid));
+        metadata.insert("uid".to_owned(), uid.clone());
     }
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let answer = call("apply", child, api.patch(&child.name, &params, &Patch::Apply(&object))).await?;
-    let answer = to_value(&answer)?;
-    let settled = settle(child.kind, &child.object, &answer);
-    if settled == answer {
-        return Ok(Written::Object(answer));
+    let answer = to_value(&call("apply", child, api.patch(&child.name, &params, &Patch::Apply(&object))).await?)?;
+    // The store lagged: something foreign came in after it was filled.
+    let replaced = drop_foreign(&api, child, &answer).await?;
+    Ok(Written::Object(replaced.unwrap_or(answer)))
+}
+
+/// Replaces an object that holds what an apply cannot take away. Goes before the apply too: what was exchanged by hand,
+/// say one source of a volume for another, would make the apply invalid.
+async fn drop_foreign(api: &Api<DynamicObject>, child: &Child, live: &Value) -> Result<Option<Value>, Error> {
+    let settled = settle(child.kind, &child.object, live);
+    if !loses(live, &settled) {
+        return Ok(None);
     }
-    let body: DynamicObject = serde_json::from_value(settled).map_err(|error| Error::Internal(error.to_string()))?;
+    let mut body: DynamicObject =
+        serde_json::from_value(settled).map_err(|error| Error::Internal(error.to_string()))?;
+    let resource = child.kind.resource();
+    body.types.get_or_insert(TypeMeta { api_version: resource.api_version, kind: resource.kind });
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let replaced = call("replace", child, api.replace(&child.name, &params, &body)).await?;
-    to_value(&replaced).map(Written::Object)
+    to_value(&call("replace", child, api.replace(&child.name, &params, &body)).await?).map(Some)
 }
 
 /// One call under its deadline.

@@ -50,6 +50,22 @@ fn samples() -> BTreeMap<String, McpServer> {
     found
 }
 
+/// Zero values that Go's types leave out when they are stored.
+fn drop_zero(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, value| match key.as_str() {
+                "readOnly" => *value != json!(false),
+                "value" | "subPath" | "prefix" => *value != json!(""),
+                _ => true,
+            });
+            map.values_mut().for_each(drop_zero);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_zero),
+        _ => {}
+    }
+}
+
 /// What the API server would hold after the plan: every step merged into what was there.
 fn run(plan: &diff::Plan, live: &Live) -> Live {
     let mut after = live.clone();
@@ -57,6 +73,7 @@ fn run(plan: &diff::Plan, live: &Live) -> Live {
         let child = &step.child;
         let mut next =
             live.get(&child.kind).map_or_else(|| child.object.clone(), |old| settle(child.kind, &child.object, old));
+        drop_zero(&mut next);
         next["metadata"]["annotations"] = child.object["metadata"]["annotations"].clone();
         after.insert(child.kind, next);
     }
@@ -180,6 +197,7 @@ fn any_spec() -> impl Strategy<Value = Value> {
             "server": runs,
             "replicas": replicas,
             "env": env.iter().map(|(name, value)| json!({"name": name, "value": value})).collect::<Vec<_>>(),
+            "volumeMounts": volumes.iter().map(|name| json!({"name": name, "mountPath": format!("/{name}"), "readOnly": replicas == 1, "subPath": ""})).collect::<Vec<_>>(),
             "volumes": volumes.iter().map(|name| json!({"name": name, "emptyDir": {}})).collect::<Vec<_>>(),
         });
         if let Some(cpu) = cpu {
@@ -192,7 +210,9 @@ fn any_spec() -> impl Strategy<Value = Value> {
 /// Things that people, tools and attackers do to a Deployment.
 fn vandalise(deployment: &mut Value, how: u8) {
     let spec = &mut deployment["spec"]["template"]["spec"];
-    match how % 6 {
+    match how % 8 {
+        6 => spec["containers"][0]["startupProbe"] = json!({"exec": {"command": ["true"]}}),
+        7 => spec["dnsPolicy"] = json!("None"),
         0 => spec["containers"].as_array_mut().unwrap().push(json!({"name": "spy", "image": "x"})),
         1 => spec["containers"][0]["env"] = json!([{"name": "Z", "value": "z"}]),
         2 => spec["hostNetwork"] = json!(true),

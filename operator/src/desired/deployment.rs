@@ -12,6 +12,8 @@ use super::{Valid, labels, pod};
 
 /// Old templates kept for `kubectl rollout undo`.
 const REVISIONS: i32 = 3;
+/// Seconds without a new ready pod after which a rollout counts as stuck.
+const PROGRESS_DEADLINE_SECONDS: i32 = 180;
 
 pub(super) fn build(server: &Valid) -> Deployment {
     Deployment {
@@ -19,6 +21,7 @@ pub(super) fn build(server: &Valid) -> Deployment {
         spec: Some(DeploymentSpec {
             replicas: Some(server.replicas),
             revision_history_limit: Some(REVISIONS),
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
             selector: labels::selector(server),
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),

@@ -40,6 +40,10 @@ const STARTUP_SECONDS: i32 = 120;
 
 pub(super) fn build(server: &Valid) -> PodSpec {
     PodSpec {
+        // What the API server would default, said aloud: exchanged by hand, it is put back.
+        dns_policy: Some("ClusterFirst".to_owned()),
+        restart_policy: Some("Always".to_owned()),
+        scheduler_name: Some("default-scheduler".to_owned()),
         service_account_name: Some(server.name.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),

@@ -12,6 +12,8 @@ pub(super) fn build(server: &Valid) -> Service {
         metadata: labels::metadata(server),
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
+            internal_traffic_policy: Some("Cluster".to_owned()),
+            session_affinity: Some("None".to_owned()),
             selector: labels::selector(server).match_labels,
             ports: Some(vec![ServicePort {
                 name: Some(MCP_PORT_NAME.to_owned()),

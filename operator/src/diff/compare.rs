@@ -12,29 +12,39 @@ use crate::desired::ChildKind;
 /// Lists that the API server fills in by itself.
 const ASSIGNED: [&str; 2] = ["clusterIPs", "ipFamilies"];
 
-/// Members whose mere presence changes what a pod may do or how it lives.
-const GUARDED: [&str; 17] = [
-    "affinity",
+/// Plain members that no server defaults, and that change what a pod may do, how it lives or who reaches it. Lists and
+/// objects need no name here: none is ever defaulted into a strict part.
+const GUARDED: [&str; 26] = [
+    "activeDeadlineSeconds",
+    "externalName",
     "hostIPC",
     "hostNetwork",
     "hostPID",
     "hostUsers",
     "hostname",
-    "lifecycle",
-    "livenessProbe",
+    "loadBalancerClass",
+    "loadBalancerIP",
     "nodeName",
-    "nodeSelector",
-    "overhead",
+    "optional",
+    "prefix",
     "priorityClassName",
-    "readinessProbe",
+    "publishNotReadyAddresses",
+    "readOnly",
     "runtimeClassName",
+    "setHostnameAsFQDN",
     "shareProcessNamespace",
-    "startupProbe",
+    "stdin",
+    "subPath",
+    "subPathExpr",
+    "subdomain",
+    "trafficDistribution",
+    "tty",
+    "value",
     "workingDir",
 ];
 
 /// Maps that are ours as a whole.
-const EXACT: [&str; 5] = ["securityContext", "capabilities", "limits", "requests", "selector"];
+const EXACT: [&str; 3] = ["securityContext", "capabilities", "selector"];
 
 /// Returns what `live` should be so that it is `desired` and nothing that is forbidden beyond it; equal to `live` when
 /// nothing is to be done.
@@ -49,6 +59,21 @@ pub fn settle(kind: ChildKind, desired: &Value, live: &Value) -> Value {
         }
     }
     settled
+}
+
+/// Whether settling took something away that was there: a server-side apply cannot, or is refused because the old and
+/// the new exclude each other.
+#[must_use]
+pub fn loses(live: &Value, settled: &Value) -> bool {
+    match (live, settled) {
+        (Value::Object(live), Value::Object(settled)) => {
+            live.iter().any(|(name, value)| settled.get(name).is_none_or(|settled| loses(value, settled)))
+        }
+        (Value::Array(live), Value::Array(settled)) => {
+            settled.len() < live.len() || live.iter().zip(settled).any(|(live, settled)| loses(live, settled))
+        }
+        _ => false,
+    }
 }
 
 /// Parts of a kind in which nothing foreign stays.
@@ -91,8 +116,8 @@ fn is_forbidden(parent: &str, name: &str, value: &Value) -> bool {
         Value::Object(map) => map.is_empty(),
         _ => false,
     };
-    let list = value.is_array() && !ASSIGNED.contains(&name);
-    !empty && (list || GUARDED.contains(&name) || EXACT.contains(&name) || EXACT.contains(&parent))
+    let composed = (value.is_array() || value.is_object()) && !ASSIGNED.contains(&name);
+    !empty && (composed || GUARDED.contains(&name) || EXACT.contains(&parent))
 }
 
 /// Live order is kept, so that a list in another order is no difference; foreign entries go from strict parts.
@@ -140,7 +165,7 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{ChildKind, settle};
+    use super::{ChildKind, loses, settle};
 
     fn deployment(spec: Value) -> Value {
         json!({"spec": {"template": {"spec": spec}}})
@@ -149,6 +174,19 @@ mod tests {
     fn assert_settles(desired: Value, live: Value, expected: Value) {
         let settled = settle(ChildKind::Deployment, &deployment(desired), &deployment(live));
         assert_eq!(settled, deployment(expected));
+    }
+
+    #[test]
+    fn a_source_or_a_handler_that_was_exchanged_by_hand_is_put_back() {
+        let desired = json!({"containers": [{"name": "server", "env": [{"name": "A", "value": "1"}],
+            "livenessProbe": {"httpGet": {"port": 1}}}], "volumes": [{"name": "docs", "configMap": {"name": "docs"}}]});
+        let live = json!({"containers": [{"name": "server", "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}],
+            "livenessProbe": {"exec": {"command": ["x"]}}}], "volumes": [{"name": "docs", "hostPath": {"path": "/"}}],
+            "dnsConfig": {"nameservers": ["192.0.2.1"]}, "subdomain": "x"});
+        assert_settles(desired.clone(), live.clone(), desired.clone());
+        let settled = settle(ChildKind::Deployment, &deployment(desired), &deployment(live.clone()));
+        assert!(loses(&deployment(live), &settled));
+        assert!(!loses(&settled, &settled));
     }
 
     #[test]

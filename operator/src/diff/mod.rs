@@ -62,8 +62,8 @@ pub fn claim(object: &Value, owner: &str, server: &str) -> Claim {
 pub struct Step {
     /// The object as it should be.
     pub child: Child,
-    /// Uid of the object that is there; none when it is to be created.
-    pub uid: Option<String>,
+    /// The object that is there; none when it is to be created.
+    pub live: Option<Value>,
 }
 
 /// Compares children with what is there. `owner` is the uid of the `McpServer`.
@@ -72,13 +72,12 @@ pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
     let mut plan = Plan::default();
     for child in desired {
         match live.get(&child.kind) {
-            None => plan.steps.push(Step { child: child.clone(), uid: None }),
+            None => plan.steps.push(Step { child: child.clone(), live: None }),
             Some(object) => match claim(object, owner, &child.name) {
                 Claim::Foreign => plan.conflicts.push(child.id()),
                 Claim::Leftover => plan.leftovers.push(child.id()),
                 Claim::Ours if differs(child, object) => {
-                    let uid = object.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
-                    plan.steps.push(Step { child: child.clone(), uid });
+                    plan.steps.push(Step { child: child.clone(), live: Some(object.clone()) });
                 }
                 Claim::Ours => {}
             },

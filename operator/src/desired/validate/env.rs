@@ -1,4 +1,5 @@
-//! Environment variables, typed.
+//! Environment variables, typed. What the API server does not store, an empty string, is not asked for either: it would
+//! be missed for ever.
 
 use k8s_openapi::api::core::v1 as core;
 use mcp_crds::pod;
@@ -14,7 +15,7 @@ pub(super) fn variables(env: &[pod::EnvVar], problems: &mut Problems) -> Vec<cor
             }
             core::EnvVar {
                 name: variable.name.clone(),
-                value: variable.value.clone(),
+                value: variable.value.clone().filter(|value| !value.is_empty()),
                 value_from: variable.value_from.as_ref().map(|from| source(&variable.name, from, problems)),
             }
         })
@@ -55,7 +56,7 @@ pub(super) fn sources(sources: &[pod::EnvFromSource], problems: &mut Problems) -
                 problems.add(format!("spec.envFrom[{index}]"), "set exactly one of configMapRef, secretRef");
             }
             core::EnvFromSource {
-                prefix: source.prefix.clone(),
+                prefix: source.prefix.clone().filter(|prefix| !prefix.is_empty()),
                 config_map_ref: source
                     .config_map_ref
                     .clone()

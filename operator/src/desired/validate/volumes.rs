@@ -46,7 +46,10 @@ fn typed(volume: &pod::Volume, problems: &mut Problems) -> core::Volume {
         }),
         empty_dir,
         persistent_volume_claim: volume.persistent_volume_claim.clone().map(|claim| {
-            core::PersistentVolumeClaimVolumeSource { claim_name: claim.claim_name, read_only: claim.read_only }
+            core::PersistentVolumeClaimVolumeSource {
+                claim_name: claim.claim_name,
+                read_only: claim.read_only.filter(|it| *it),
+            }
         }),
         csi: volume.csi.clone().map(|csi| core::CSIVolumeSource {
             driver: csi.driver,
@@ -74,7 +77,7 @@ pub(super) fn mounts(
         if !mount.mount_path.starts_with('/') || mount.mount_path.contains("..") {
             problems.add(&field, "mountPath must be absolute and free of '..'");
         }
-        if mount.mount_path.starts_with(ROOTS_DIR) {
+        if mount.mount_path.strip_prefix(ROOTS_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
             problems.add(&field, format!("{ROOTS_DIR} holds the roots of Filesystem servers: mount it elsewhere"));
         }
         if mount.sub_path.as_ref().is_some_and(|path| path.starts_with('/') || path.contains("..")) {
@@ -84,8 +87,9 @@ pub(super) fn mounts(
     let typed = |mount: &pod::VolumeMount| core::VolumeMount {
         name: mount.name.clone(),
         mount_path: mount.mount_path.clone(),
-        sub_path: mount.sub_path.clone(),
-        read_only: mount.read_only,
+        sub_path: mount.sub_path.clone().filter(|path| !path.is_empty()),
+        // False is not stored by the API server: asked for, it would be missed for ever.
+        read_only: mount.read_only.filter(|read_only| *read_only),
         ..core::VolumeMount::default()
     };
     mounts.iter().map(typed).collect()
