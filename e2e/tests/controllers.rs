@@ -68,9 +68,9 @@ fn server(replicas: i32) -> Value {
 async fn ready(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("ready").await?;
     space.apply("tools", server(3)).await?;
-    let message = space.condition("tools", "Ready=True/Serving", ROLLOUT).await?;
-    ensure!(message == "3 of 3 pods are ready", "{message}");
     settled(&space, "tools").await?;
+    let message = space.condition("tools", "Ready=True/Serving", SOON).await?;
+    ensure!(message == "3 of 3 pods are ready", "{message}");
     let status = space.servers().get("tools").await?.status.unwrap();
     ensure!((status.replicas, status.ready_replicas) == (Some(3), Some(3)), "{status:?}");
     Ok(())

@@ -10,7 +10,7 @@ use crate::vocabulary::Reason;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server answered with an error.
-    #[error("{action} {object}: {source}")]
+    #[error("{action} {object}: {}", said(source))]
     Api {
         /// What was tried, for example `apply`.
         action: &'static str,
@@ -76,6 +76,14 @@ impl Error {
             Class::Bug => Reason::Bug,
             Class::Conflict | Class::Throttled | Class::Transient => Reason::ApiUnavailable,
         }
+    }
+}
+
+/// What the API server said, without the client's wrapping.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => other.to_string(),
     }
 }
 

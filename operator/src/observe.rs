@@ -15,7 +15,12 @@ use mcp_crds::{McpServer, McpServerStatus};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{context::Context, desired::ChildKind, diff::Live, vocabulary::SERVER_LABEL};
+use crate::{
+    context::Context,
+    desired::ChildKind,
+    diff::Live,
+    vocabulary::{ConditionType, SERVER_LABEL},
+};
 
 /// How long an answer counts when the store never shows it.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
@@ -51,6 +56,11 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
     let newest = context.recent.newest(&key("McpServer", server), shown, &mut observed.again);
     observed.status =
         newest.and_then(|mut object| serde_json::from_value(object.get_mut("status")?.take()).ok()).unwrap_or_default();
+    // A condition that somebody else put there is theirs, and no difference.
+    observed
+        .status
+        .conditions
+        .retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
     observed.pods = stores.pods.state_filter(|pod| belongs_to(pod, server));
     observed.pods.sort_by_key(|pod| pod.name_any());
     observed

@@ -94,6 +94,8 @@ reasons! {
     PodsUnschedulable,
     /// The cluster refuses to make pods: quota, admission.
     PodsRefused,
+    /// Pods do not become ready, and nothing says why.
+    RolloutStuck,
     /// The API server refuses a child.
     ApplyRefused,
     /// The API server cannot be used now.

@@ -8,7 +8,10 @@ use mcp_crds::McpServer;
 use tracing::{Instrument, error, info_span};
 
 use super::reconcile;
-use crate::{context::Context, error::Error};
+use crate::{
+    context::{CALL_DEADLINE, Context},
+    error::Error,
+};
 
 /// Longest reconcile.
 const DEADLINE: Duration = Duration::from_mins(1);
@@ -24,9 +27,19 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
         generation = server.metadata.generation
     );
     let object = format!("McpServer {}", server.name_any());
-    let action = guarded(object, DEADLINE, reconcile::reconcile(&server, &context).instrument(span)).await?;
-    context.backoff.succeeded(&uid);
-    Ok(action)
+    let outcome = guarded(object.clone(), DEADLINE, reconcile::reconcile(&server, &context).instrument(span)).await;
+    match &outcome {
+        Ok(_) => context.backoff.succeeded(&uid),
+        // Cut short, the pass could not say so itself. What goes wrong here is in the log, and the next pass tries again.
+        Err(error @ (Error::Panic(_) | Error::Deadline { action: "reconcile", .. })) => {
+            let report = guarded(object, CALL_DEADLINE, reconcile::report_cut(&server, &context, error)).await;
+            if let Err(error) = report {
+                error!(%error, "the status does not say that the reconcile was cut short");
+            }
+        }
+        Err(_) => {}
+    }
+    outcome
 }
 
 /// Runs work under a deadline and a panic guard: both become errors of this object alone.

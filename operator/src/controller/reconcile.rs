@@ -1,5 +1,7 @@
 //! The pipeline on one screen: observe → validate → desired → diff → apply → status → write.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
 use mcp_crds::McpServer;
@@ -11,10 +13,13 @@ use crate::{
     context::Context,
     desired::{self, ChildKind, hosts},
     diff::{self, Claim, claim},
-    error::Error,
-    observe::{key, observe},
+    error::{Class, Error},
+    observe::{Observed, key, observe},
     status::{self, Facts, Verdict},
 };
+
+/// When a taken name is looked at again.
+const CONFLICT_AGAIN: Duration = Duration::from_secs(20);
 
 /// Brings one server closer to its spec, and says how far it is.
 pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, Error> {
@@ -23,7 +28,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     }
     let owner = server.uid().unwrap_or_default();
     let mut observed = observe(context, server);
-    let (address, applied, problems) = match desired::validate(server, &context.defaults) {
+    let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
         Ok(valid) => {
             let plan = diff::plan(&desired::build(&valid), &observed.live, &owner);
             (Some(hosts::internal_url(&valid)), apply(&context.client, plan, &owner).await, None)
@@ -35,12 +40,35 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
         observed.live.insert(*kind, object.clone());
     }
 
+    // News, not a fault: the next pass, at once, knows more.
+    if let Some(error) = applied.failure.take_if(|error| error.class() == Class::Conflict) {
+        return Err(error);
+    }
+    report(server, context, &observed, verdict(problems, &applied), address).await?;
+    if let Some(error) = applied.failure {
+        return Err(error);
+    }
+    // Nothing tells us when an object that is not ours goes away.
+    let again = if applied.conflicts.is_empty() { observed.again } else { Some(CONFLICT_AGAIN) };
+    Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Publishes how it went, if that differs from what is published.
+async fn report(
+    server: &McpServer,
+    context: &Context,
+    observed: &Observed,
+    verdict: Verdict,
+    address: Option<String>,
+) -> Result<(), Error> {
+    let owner = server.uid().unwrap_or_default();
     let ours = |object: &&Value| claim(object, &owner, &server.name_any()) == Claim::Ours;
     let deployment = observed.live.get(&ChildKind::Deployment).filter(ours);
     let facts = Facts {
-        verdict: verdict(problems, &applied),
+        verdict,
         deployment: deployment.and_then(|object| serde_json::from_value(object.clone()).ok()),
         pods: &observed.pods,
+        reachable: observed.live.get(&ChildKind::Service).as_ref().is_some_and(ours),
         address,
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
@@ -48,10 +76,13 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
         let answer = publish::status(&context.client, server, &status).await?;
         context.recent.remember(key("McpServer", server), answer);
     }
-    match applied.failure {
-        Some(error) => Err(error),
-        None => Ok(observed.again.map_or_else(Action::await_change, Action::requeue)),
-    }
+    Ok(())
+}
+
+/// Publishes that a pass was cut short, by a panic or its deadline.
+pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) -> Result<(), Error> {
+    let verdict = Verdict::Failed { reason: error.reason(), message: error.to_string() };
+    report(server, context, &observe(context, server), verdict, None).await
 }
 
 fn verdict(problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdict {

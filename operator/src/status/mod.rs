@@ -5,6 +5,7 @@
 
 pub mod conditions;
 pub mod pods;
+pub mod rollout;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use mcp_crds::{Address, McpServer, McpServerStatus};
 use self::{
     conditions::Conditions,
     pods::{Trouble, trouble},
+    rollout::Rollout,
 };
 use crate::{
     desired::{Problem, labels::selector_text},
@@ -51,6 +53,8 @@ pub struct Facts<'a> {
     pub deployment: Option<Deployment>,
     /// The pods.
     pub pods: &'a [Arc<Pod>],
+    /// Whether the Service is there, and ours.
+    pub reachable: bool,
     /// URL inside the cluster, if the spec is valid.
     pub address: Option<String>,
 }
@@ -64,7 +68,9 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let mut conditions = Conditions::new(&last.conditions, generation, now);
     let stalled = stalled(&facts.verdict);
 
-    let (ready, reason, message) = readiness(server, &rollout, trouble.as_ref(), stalled.as_ref());
+    let busy = busy(&facts.verdict, &rollout, trouble.as_ref());
+    let (ready, reason, message) =
+        readiness(server, facts, &rollout, trouble.as_ref(), stalled.as_ref().or(busy.as_ref()));
     conditions.set(ConditionType::Ready, ready, reason, &message);
     match &stalled {
         Some((reason, message)) => conditions.set(ConditionType::Accepted, false, *reason, message),
@@ -74,26 +80,18 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     conditions.set(ConditionType::Available, available, reason, &message);
     if let Some((reason, message)) = stalled {
         conditions.set(ConditionType::Stalled, true, reason, &message);
-    } else if let Verdict::Failed { reason, message } = &facts.verdict {
-        conditions.set(ConditionType::Reconciling, true, *reason, message);
-    } else if let Verdict::Waiting(leftovers) = &facts.verdict {
-        let message = format!("waiting until the old {} is gone, then it is made anew", leftovers.join(", "));
-        conditions.set(ConditionType::Reconciling, true, Reason::WaitingForDeletion, &message);
-    } else if !rollout.complete {
-        let (reason, message) = match &trouble {
-            Some(trouble) => (trouble.reason, trouble.message.clone()),
-            None => (Reason::Progressing, rollout.progress()),
-        };
+    } else if let Some((reason, message)) = busy {
         conditions.set(ConditionType::Reconciling, true, reason, &message);
     }
 
+    let url = facts.address.clone().or_else(|| last.address.clone()?.internal).filter(|_| facts.reachable);
     McpServerStatus {
         observed_generation: generation,
         conditions: conditions.finish(),
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
         selector: Some(selector_text(&server.name_any())),
-        address: facts.address.clone().map(|url| Address { internal: Some(url) }).or_else(|| last.address.clone()),
+        address: url.map(|url| Address { internal: Some(url) }),
     }
 }
 
@@ -107,7 +105,8 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
         Verdict::Conflict(names) => Some((
             Reason::NameConflict,
             format!(
-                "{} in this namespace belongs to something else, and is left alone: rename the McpServer, or delete that object",
+                "this namespace has {} already, and not of this McpServer, so nothing was touched: rename the McpServer, or \
+                 remove what is there if nobody needs it",
                 names.join(", ")
             ),
         )),
@@ -115,74 +114,55 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
     }
 }
 
+/// What is being worked on, if anything.
+fn busy(verdict: &Verdict, rollout: &Rollout, trouble: Option<&Trouble>) -> Option<(Reason, String)> {
+    match (verdict, trouble) {
+        (Verdict::Failed { reason, message }, _) => Some((*reason, message.clone())),
+        (Verdict::Waiting(leftovers), _) => {
+            let message = format!("waiting until the old {} is gone, then it is made anew", leftovers.join(", "));
+            Some((Reason::WaitingForDeletion, message))
+        }
+        _ if rollout.complete => None,
+        (_, Some(trouble)) => Some((trouble.reason, trouble.message.clone())),
+        (_, None) => Some((Reason::Progressing, rollout.progress())),
+    }
+}
+
 type Judgement = (bool, Reason, String);
 
+/// Whether a client can use the server: a pod gets traffic, and the Service that leads to it is ours. `obstacle` is what
+/// keeps the server from its current spec.
 fn readiness(
     server: &McpServer,
+    facts: &Facts<'_>,
     rollout: &Rollout,
     trouble: Option<&Trouble>,
-    stalled: Option<&(Reason, String)>,
+    obstacle: Option<&(Reason, String)>,
 ) -> Judgement {
-    match stalled {
-        Some((reason, message)) if !rollout.available => (false, *reason, message.clone()),
+    match obstacle {
+        _ if server.spec.replicas == 0 && rollout.exists => availability(server, rollout, trouble),
+        Some((Reason::InvalidSpec, why)) if rollout.serving && facts.reachable => (
+            true,
+            Reason::Serving,
+            format!("{}, of the last valid spec; the current one is not accepted: {why}", rollout.count()),
+        ),
+        _ if rollout.serving && facts.reachable => (true, Reason::Serving, rollout.count()),
+        Some((reason, message)) if *reason != Reason::Progressing || !rollout.exists => {
+            (false, *reason, message.clone())
+        }
         _ => availability(server, rollout, trouble),
     }
 }
 
+/// Whether the Deployment has its minimum of ready pods.
 fn availability(server: &McpServer, rollout: &Rollout, trouble: Option<&Trouble>) -> Judgement {
     if server.spec.replicas == 0 && rollout.exists {
         return (false, Reason::ScaledToZero, "spec.replicas is 0: no pod runs, by request".to_owned());
     }
-    if rollout.available {
-        return (true, Reason::Serving, format!("{} of {} pods are ready", rollout.ready, rollout.desired));
-    }
     match trouble {
+        _ if rollout.available => (true, Reason::Serving, rollout.count()),
         Some(trouble) => (false, trouble.reason, trouble.message.clone()),
-        None => (false, Reason::WaitingForPods, format!("{} of {} pods are ready", rollout.ready, rollout.desired)),
-    }
-}
-
-/// Where a Deployment stands.
-struct Rollout {
-    exists: bool,
-    desired: i32,
-    replicas: i32,
-    updated: i32,
-    ready: i32,
-    available: bool,
-    complete: bool,
-}
-
-impl Rollout {
-    fn of(deployment: Option<&Deployment>, desired: i32) -> Self {
-        let status = deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();
-        let seen = status.observed_generation >= deployment.and_then(|deployment| deployment.metadata.generation);
-        let replicas = status.replicas.unwrap_or(0);
-        let updated = status.updated_replicas.unwrap_or(0);
-        let ready = status.ready_replicas.unwrap_or(0);
-        let available = status.available_replicas.unwrap_or(0);
-        let condition = status.conditions.unwrap_or_default();
-        let condition = condition.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
-        Self {
-            exists: deployment.is_some(),
-            desired,
-            replicas,
-            updated,
-            ready,
-            available: condition && available > 0,
-            complete: deployment.is_some() && seen && (updated, replicas, available) == (desired, desired, desired),
-        }
-    }
-
-    fn progress(&self) -> String {
-        if self.exists {
-            format!(
-                "{} of {} pods run the current spec, {} of them all are ready",
-                self.updated, self.desired, self.ready
-            )
-        } else {
-            "children are being created".to_owned()
-        }
+        None => (false, Reason::WaitingForPods, rollout.count()),
     }
 }
 

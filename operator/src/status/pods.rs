@@ -11,6 +11,9 @@ use kube::ResourceExt;
 
 use crate::vocabulary::Reason;
 
+/// Characters of a log's end that a message has room for.
+const LAST_WORDS: usize = 300;
+
 /// What keeps pods from being ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -66,6 +69,8 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
         "CreateContainerConfigError" | "CreateContainerError" => {
             Some(Trouble { reason: Reason::PodConfigMissing, message: format!("pod {pod} cannot start: {said}") })
         }
+        // A container that has started and is not ready yet is at work, whatever happened before.
+        _ if container.started == Some(true) => None,
         _ => ended(container).map(|how| Trouble {
             reason: Reason::PodsCrashLooping,
             message: format!("pod {pod}: container {} {how} (kubectl logs --previous {pod})", container.name),
@@ -78,12 +83,25 @@ fn ended(container: &ContainerStatus) -> Option<String> {
     let of_state = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
     let end = of_state(&container.last_state).or_else(|| of_state(&container.state))?;
     let reason = end.reason.as_deref().unwrap_or("Error");
-    let last_words = end.message.as_deref().map(str::trim).filter(|words| !words.is_empty());
-    let last_words = last_words.map(|words| format!(": {words}")).unwrap_or_default();
+    let last_words = last_words(end.message.as_deref().unwrap_or_default());
+    let last_words = if last_words.is_empty() { last_words } else { format!(": {last_words}") };
     Some(match reason {
         "OOMKilled" => "was killed for using more memory than its limit: raise spec.resources.limits.memory".to_owned(),
         _ => format!("ends with exit code {} ({reason}){last_words}", end.exit_code),
     })
+}
+
+/// The end of a log, without times: they differ from one try to the next, while the trouble is the same.
+fn last_words(log: &str) -> String {
+    let without_time = |line: &str| {
+        let (first, rest) = line.trim().split_once(char::is_whitespace).unwrap_or((line.trim(), ""));
+        if first.parse::<jiff::Timestamp>().is_ok() { rest.trim().to_owned() } else { line.trim().to_owned() }
+    };
+    let lines: Vec<_> = log.lines().map(without_time).filter(|line| !line.is_empty()).collect();
+    let text = lines.join("; ");
+    let skipped = text.chars().count().saturating_sub(LAST_WORDS);
+    let end: String = text.chars().skip(skipped).collect();
+    if skipped == 0 { end } else { format!("…{end}") }
 }
 
 /// The innermost cause of a pull error: what comes before it names connections and attempts, which change.
@@ -94,8 +112,16 @@ fn cause(said: &str) -> &str {
 
 fn of_deployment(deployment: &Deployment) -> Option<Trouble> {
     let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
-    let refused =
-        conditions.iter().find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
-    let why = refused.message.as_deref().unwrap_or("the cluster refuses to make pods");
-    Some(Trouble { reason: Reason::PodsRefused, message: format!("no pod can be made: {why}") })
+    let find = |kind: &str, status: &str| conditions.iter().find(|it| it.type_ == kind && it.status == status);
+    if let Some(refused) = find("ReplicaFailure", "True") {
+        let why = refused.message.as_deref().unwrap_or("the cluster refuses to make pods");
+        return Some(Trouble { reason: Reason::PodsRefused, message: format!("no pod can be made: {why}") });
+    }
+    find("Progressing", "False").map(|_| Trouble {
+        reason: Reason::RolloutStuck,
+        message:
+            "no pod has become ready for minutes, and kubelet gives no reason: look at the events of the pods, for \
+                  example for a volume whose ConfigMap, Secret or claim is missing (kubectl describe pods)"
+                .to_owned(),
+    })
 }

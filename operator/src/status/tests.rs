@@ -57,7 +57,8 @@ fn compute_with(
     deployment: Option<Deployment>,
     pods: &[Arc<Pod>],
 ) -> McpServerStatus {
-    let facts = Facts { verdict, deployment, pods, address: Some("http://files/mcp".to_owned()) };
+    let reachable = deployment.is_some();
+    let facts = Facts { verdict, deployment, pods, reachable, address: Some("http://files/mcp".to_owned()) };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
@@ -70,10 +71,80 @@ fn a_server_whose_pods_are_ready_serves() {
 }
 
 #[test]
+fn one_pod_of_two_serves_and_is_not_the_minimum() {
+    let status = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 1)), &[]);
+    let expected =
+        ["Ready=True/Serving", "Accepted=True/Valid", "Available=False/WaitingForPods", "Reconciling=True/Progressing"];
+    assert_eq!(summary(&status), expected);
+}
+
+#[test]
+fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
+    let facts = |verdict| Facts {
+        verdict,
+        deployment: Some(deployment(2, 2)),
+        pods: &[],
+        reachable: false,
+        address: Some("http://files/mcp".to_owned()),
+    };
+    let conflict = facts(Verdict::Conflict(vec!["Service files".to_owned()]));
+    let status = compute(&server(2), &McpServerStatus::default(), &conflict, Timestamp::UNIX_EPOCH);
+    assert_eq!(summary(&status)[0], "Ready=False/NameConflict");
+    assert_eq!(status.address, None, "the address is somebody else's");
+    let failed = facts(Verdict::Failed { reason: Reason::ApplyRefused, message: "quota".to_owned() });
+    let status = compute(&server(2), &McpServerStatus::default(), &failed, Timestamp::UNIX_EPOCH);
+    assert_eq!(summary(&status)[0], "Ready=False/ApplyRefused");
+}
+
+#[test]
+fn a_running_container_that_is_not_ready_has_not_crashed() {
+    let container = |started: bool| {
+        pod(json!({"containerStatuses": [{
+            "name": "server", "image": "a", "imageID": "", "ready": false, "restartCount": 1, "started": started,
+            "state": {"running": {}}, "lastState": {"terminated": {"exitCode": 1, "reason": "Error"}},
+        }]}))
+    };
+    let reason = |pod| summary(&compute_with(&server(1), Verdict::Applied, Some(deployment(1, 0)), &[pod]))[0].clone();
+    assert_eq!(reason(container(true)), "Ready=False/WaitingForPods");
+    assert_eq!(reason(container(false)), "Ready=False/PodsCrashLooping");
+}
+
+#[test]
+fn last_words_are_the_last_and_carry_no_time() {
+    let log = |second: u8| format!("{}\n2026-11-21T10:00:0{second}Z ERROR no such root\n", "noise ".repeat(300));
+    let ended = |second| {
+        let end = json!({"terminated": {"exitCode": 2, "reason": "Error", "message": log(second)}});
+        let status = json!({"containerStatuses": [{
+            "name": "server", "image": "a", "imageID": "", "ready": false, "restartCount": 1, "state": end,
+        }]});
+        compute_with(&server(1), Verdict::Applied, Some(deployment(1, 0)), &[pod(status)])
+    };
+    assert_eq!(ended(1), ended(2));
+    assert!(
+        ended(1).conditions[0].message.contains("ERROR no such root (kubectl logs"),
+        "{:?}",
+        ended(1).conditions[0]
+    );
+}
+
+#[test]
+fn a_rollout_that_does_not_come_to_an_end_says_where_to_look() {
+    let mut stuck = deployment(1, 0);
+    stuck.status.as_mut().unwrap().conditions.as_mut().unwrap().push(DeploymentCondition {
+        type_: "Progressing".to_owned(),
+        status: "False".to_owned(),
+        reason: Some("ProgressDeadlineExceeded".to_owned()),
+        ..DeploymentCondition::default()
+    });
+    let status = compute_with(&server(1), Verdict::Applied, Some(stuck), &[]);
+    assert_eq!(summary(&status)[0], "Ready=False/RolloutStuck");
+}
+
+#[test]
 fn before_there_are_pods_it_is_working_on_it() {
     let status = compute_with(&server(2), Verdict::Applied, None, &[]);
     let expected = [
-        "Ready=False/WaitingForPods",
+        "Ready=False/Progressing",
         "Accepted=True/Valid",
         "Available=False/WaitingForPods",
         "Reconciling=True/Progressing",
@@ -88,6 +159,20 @@ fn an_invalid_edit_stalls_while_the_old_pods_serve_on() {
     let expected =
         ["Ready=True/Serving", "Accepted=False/InvalidSpec", "Available=True/Serving", "Stalled=True/InvalidSpec"];
     assert_eq!(summary(&status), expected);
+    assert!(status.conditions[0].message.ends_with("is not accepted: spec.server: set exactly one"), "{status:?}");
+}
+
+#[test]
+fn a_refused_deployment_is_why_there_are_no_pods() {
+    let facts = Facts {
+        verdict: Verdict::Failed { reason: Reason::ApplyRefused, message: "no such field".to_owned() },
+        deployment: None,
+        pods: &[],
+        reachable: true,
+        address: None,
+    };
+    let status = compute(&server(2), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
+    assert_eq!(summary(&status)[0], "Ready=False/ApplyRefused");
 }
 
 #[test]
@@ -132,12 +217,17 @@ fn a_crash_loop_names_exit_code_and_last_words_in_every_phase() {
 
 #[test]
 fn transition_times_move_only_with_the_status() {
-    let facts =
-        |ready| Facts { verdict: Verdict::Applied, deployment: Some(deployment(2, ready)), pods: &[], address: None };
+    let facts = |ready| Facts {
+        verdict: Verdict::Applied,
+        deployment: Some(deployment(2, ready)),
+        pods: &[],
+        reachable: true,
+        address: None,
+    };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     let first = compute(&server(2), &McpServerStatus::default(), &facts(2), at(1));
     assert_eq!(compute(&server(2), &first, &facts(2), at(2)), first, "the second look changes nothing");
-    let later = compute(&server(2), &first, &facts(1), at(3));
+    let later = compute(&server(2), &first, &facts(0), at(3));
     let times: Vec<_> =
         later.conditions.iter().map(|c| (c.type_.as_str(), c.last_transition_time.0.as_second())).collect();
     assert_eq!(times, [("Ready", 3), ("Accepted", 1), ("Available", 3), ("Reconciling", 3)]);
