@@ -1,5 +1,5 @@
 # Every target is one `cargo xtask` away; `cargo xtask --help` has the options.
-export CARGO_TARGET_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/target
+export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test check fmt lint e2e images

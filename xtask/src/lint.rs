@@ -68,7 +68,7 @@ fn cargo_install(place: &Place, name: &str, version: &str, home: &Path) -> Comma
     let mut install = place.command("cargo");
     install.args(["install", name, "--locked", "--version", version, "--root"]).arg(home);
     // A directory that cargo deletes afterwards, not the workspace's.
-    install.env_remove("CARGO_TARGET_DIR");
+    install.env_remove("CARGO_TARGET_DIR").env_remove("CARGO_BUILD_BUILD_DIR");
     install
 }
 

@@ -21,8 +21,10 @@ pub(crate) struct Place {
     pub(crate) root: PathBuf,
     /// `${XDG_CACHE_HOME:-$HOME/.cache}/mcp-eks`.
     pub(crate) cache: PathBuf,
-    /// `CARGO_TARGET_DIR`, by default under the cache, so that worktrees and clones share what they compiled.
+    /// `CARGO_TARGET_DIR`, by default `target` in the repository: a clone runs its own binaries, not another's.
     pub(crate) target: PathBuf,
+    /// `CARGO_BUILD_BUILD_DIR`, by default under the cache: worktrees and clones share what they compiled.
+    pub(crate) build: PathBuf,
 }
 
 impl Place {
@@ -39,17 +41,17 @@ impl Place {
         }
         .join("mcp-eks");
         fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache directory {}", cache.display()))?;
-        let target = match env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty()) {
-            Some(dir) => root.join(dir),
-            None => cache.join("target"),
-        };
-        Ok(Self { root: root.to_path_buf(), cache, target })
+        let given = |variable| env::var_os(variable).filter(|dir| !dir.is_empty()).map(|dir| root.join(dir));
+        let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target"));
+        let build = given("CARGO_BUILD_BUILD_DIR").unwrap_or_else(|| cache.join("build"));
+        Ok(Self { root: root.to_path_buf(), cache, target, build })
     }
 
-    /// A program that runs in the repository's root and compiles into the shared target directory.
+    /// A program that runs in the repository's root and compiles into the shared build directory.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
+        command.env("CARGO_BUILD_BUILD_DIR", &self.build);
         command
     }
 
