@@ -106,8 +106,9 @@ fn container(server: &Valid) -> Container {
 /// Ports, probes and arguments of a server of ours.
 fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Root]) {
     let mut args = vec![
-        format!("--listen=0.0.0.0:{}", server.runs.port()),
-        format!("--health-listen=0.0.0.0:{HEALTH_PORT}"),
+        // Both families where there are two, the one there is elsewhere.
+        format!("--listen=[::]:{}", server.runs.port()),
+        format!("--health-listen=[::]:{HEALTH_PORT}"),
         format!("--allowed-hosts={}", hosts::internal(server).join(",")),
         // Pods and Services are called by address too, and a page can only rebind a name.
         "--ip-hosts=any".to_owned(),
