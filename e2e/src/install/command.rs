@@ -71,6 +71,10 @@ async fn tell(cluster: &Cluster) -> Result<()> {
     let tools = client.tools().await?;
     let answer = client.call("list_directory", json!({"path": "/docs"})).await?;
     let text = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
+    let from_host = match cluster.state().provider {
+        Provider::Native => format!("http://{address}{}", url.parse::<http::Uri>()?.path()),
+        Provider::Kind => "through port-forward, see below".to_owned(),
+    };
     let name = server.name_any();
     let kubectl = kubectl_command(&cluster.state().name);
     let down = down_command(&cluster.state().name);
@@ -78,7 +82,7 @@ async fn tell(cluster: &Cluster) -> Result<()> {
         "\
 McpServer {SAMPLES_NAMESPACE}/{name} is Ready: {} tools
   address in the cluster   {url}
-  address from this host   {address}, sent with that Host
+  address from this host   {}
   tools/call list_directory {{\"path\": \"/docs\"}} answered:
 {}
 
@@ -89,6 +93,7 @@ Next
   export KUBECONFIG={}    # for a kubectl of your own
   {down}",
         tools.len(),
+        from_host,
         indent(&text.unwrap_or_default()),
         cluster.kubeconfig().display(),
     );
