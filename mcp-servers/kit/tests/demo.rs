@@ -12,7 +12,6 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -20,20 +19,8 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use support::{Server, connect, error_of, exchange, get, read_answer};
 
-/// `cargo test` builds the examples beside the tests.
-fn demo() -> &'static str {
-    static PATH: OnceLock<String> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let build = test.parent().and_then(std::path::Path::parent).unwrap();
-        let demo = build.join("examples/demo");
-        assert!(
-            demo.exists(),
-            "run `cargo test -p mcp-kit`, which builds the example too, or `cargo build --examples`"
-        );
-        demo.display().to_string()
-    })
-}
+/// The smallest server on the kit.
+const DEMO: &str = env!("CARGO_BIN_EXE_mcp-demo");
 
 fn call_of(tool: &str, number: u32, accept: &str) -> String {
     let body = json!({
@@ -62,7 +49,7 @@ fn wait_for(server: &Server, line: &str) {
 
 #[test]
 fn a_tool_that_panics_fails_alone() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let failed = server.call("fall", json!({"number": 1}));
     assert_eq!(error_of(&failed), "fall failed inside the server; this is a defect of the server, not of the call");
     assert_eq!(server.call("wait", json!({"number": 0}))["structuredContent"], json!({"said": "done"}));
@@ -72,14 +59,14 @@ fn a_tool_that_panics_fails_alone() {
 
 #[test]
 fn a_tool_that_takes_too_long_is_stopped() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let failed = server.call("hurry", json!({"number": 60_000}));
     assert_eq!(error_of(&failed), "hurry took longer than 50ms and was stopped; ask for less at once");
 }
 
 #[test]
 fn an_answer_has_a_largest_size() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let frame = r#"{"said":""}"#.len();
     let largest = 64 * 1024 - frame;
     assert_eq!(server.call("flood", json!({"number": largest}))["isError"], false);
@@ -89,7 +76,7 @@ fn an_answer_has_a_largest_size() {
 
 #[test]
 fn an_open_event_stream_does_not_outlast_the_drain() {
-    let mut server = Server::start(demo(), &["--drain-seconds=2"]);
+    let mut server = Server::start(DEMO, &["--drain-seconds=2"]);
     let mut stream = connect(server.address);
     stream.write_all(call_of("wait", 120_000, "text/event-stream").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
@@ -102,7 +89,7 @@ fn an_open_event_stream_does_not_outlast_the_drain() {
 
 #[test]
 fn a_call_under_way_is_answered_before_the_end() {
-    let mut server = Server::start(demo(), &["--drain-seconds=20"]);
+    let mut server = Server::start(DEMO, &["--drain-seconds=20"]);
     let mut stream = connect(server.address);
     stream.write_all(call_of("wait", 700, "application/json").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
@@ -115,7 +102,7 @@ fn a_call_under_way_is_answered_before_the_end() {
 
 #[test]
 fn not_ready_comes_before_the_end_and_calls_are_still_served() {
-    let mut server = Server::start(demo(), &["--drain-seconds=8"]);
+    let mut server = Server::start(DEMO, &["--drain-seconds=8"]);
     server.signal(Signal::SIGTERM);
     let start = Instant::now();
     while get(server.health, "/readyz").status == 200 && start.elapsed() < Duration::from_secs(5) {}
@@ -128,7 +115,7 @@ fn not_ready_comes_before_the_end_and_calls_are_still_served() {
 
 #[test]
 fn a_second_signal_ends_it_at_once() {
-    let mut server = Server::start(demo(), &["--drain-seconds=600"]);
+    let mut server = Server::start(DEMO, &["--drain-seconds=600"]);
     let mut stream = connect(server.address);
     stream.write_all(call_of("wait", 120_000, "text/event-stream").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
@@ -140,14 +127,14 @@ fn a_second_signal_ends_it_at_once() {
 
 #[test]
 fn headers_have_a_largest_size() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let request = format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx-long: {}\r\n\r\n", "x".repeat(40_000));
     assert_eq!(exchange(server.address, request.as_bytes()).status, 431);
 }
 
 #[test]
 fn a_client_that_hangs_up_stops_its_call() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let mut stream = connect(server.address);
     stream.write_all(call_of("wait", 120_000, "application/json").as_bytes()).unwrap();
     wait_for(&server, "mcp_tool_calls_running 1");
@@ -157,7 +144,7 @@ fn a_client_that_hangs_up_stops_its_call() {
 
 #[test]
 fn an_answer_as_events_carries_the_same_message() {
-    let server = Server::start(demo(), &[]);
+    let server = Server::start(DEMO, &[]);
     let request = call_of("wait", 0, "text/event-stream").replace("\r\nhost", "\r\nconnection: close\r\nhost");
     let answer = exchange(server.address, request.as_bytes());
     assert!(answer.head.contains("content-type: text/event-stream"), "{}", answer.head);
@@ -168,7 +155,7 @@ fn an_answer_as_events_carries_the_same_message() {
 
 #[test]
 fn an_idle_connection_does_not_delay_the_end() {
-    let mut server = Server::start(demo(), &["--drain-seconds=60"]);
+    let mut server = Server::start(DEMO, &["--drain-seconds=60"]);
     let mut idle = connect(server.address);
     idle.write_all(call_of("wait", 0, "application/json").as_bytes()).unwrap();
     let mut first = [0; 12];

@@ -1,6 +1,6 @@
 //! The smallest server on the kit, and what the kit's own tests run: tools that misbehave.
 //!
-//! `cargo run -p mcp-kit --example demo` serves it on 127.0.0.1:8080.
+//! `cargo run -p mcp-kit --bin mcp-demo` serves it on 127.0.0.1:8080.
 
 use std::{process::ExitCode, time::Duration};
 
