@@ -18,7 +18,7 @@ use kube::runtime::wait::conditions::{is_deleted, is_deployment_completed};
 use kube::{Api, ResourceExt};
 use mcp_e2e::cache::Cache;
 use mcp_e2e::cluster::process::{self, Identity};
-use mcp_e2e::cluster::{Cluster, Options, Provider, State, Tier};
+use mcp_e2e::cluster::{self, Cluster, Options, Provider, State, Tier};
 use mcp_e2e::image::Image;
 use mcp_e2e::suite::own;
 use nix::sys::signal::{Signal, kill};
@@ -66,6 +66,9 @@ async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) -> Result<()> {
 /// Starts `up` as a process, and kills it as soon as the cluster's supervisor is on record.
 async fn killed_half_way(name: &str, tier: &str) -> Result<Identity> {
     let dir = Cache::from_env()?.clusters().join(name);
+    // On a new machine `up` builds for minutes before there is a supervisor.
+    let wanted = if tier == "node" { Tier::Node } else { Tier::Controllers };
+    cluster::provide(&Cache::from_env()?, wanted).await?;
     let mut up =
         command(&["up", "--name", name, "--tier", tier, "--provider", "native"]).stderr(Stdio::null()).spawn()?;
     let recorded = || State::load(&dir).ok().flatten().filter(|state| !state.ready).and_then(|state| state.supervisor);
@@ -200,6 +203,7 @@ async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
     own::remove_leftovers(&Cache::from_env()?, BASE).await?;
     let _down = Down(name.clone());
     let dir = Cache::from_env()?.clusters().join(name);
+    cluster::provide(&Cache::from_env()?, Tier::Node).await?;
     let mut up =
         command(&["up", "--name", name, "--tier", "node", "--provider", "native"]).stderr(Stdio::null()).spawn()?;
     let mut supervisor = None;

@@ -245,6 +245,11 @@ impl Drop for Cluster {
     }
 }
 
+/// Installs and builds what a native cluster of a tier needs, without starting one: minutes the first time, then nothing.
+pub async fn provide(cache: &Cache, tier: Tier) -> Result<()> {
+    native::provide(cache, tier, Progress::start()).await.map(drop)
+}
+
 /// Ends the cluster `name` and removes all of it. False when there was none.
 pub async fn down(cache: &Cache, name: &str, progress: Progress) -> Result<bool> {
     check_name(name)?;

@@ -22,7 +22,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 pub(super) use self::images::{import, snapshotter};
-pub(super) use self::start::{Started, Wanted, start};
+pub(super) use self::start::{Started, Wanted, provide, start};
 pub(crate) use self::sweep::sweep;
 use super::state::{State, Tier};
 use super::{addons, connect};

@@ -45,17 +45,22 @@ pub(crate) struct Started {
     pub(crate) child: Child,
 }
 
+/// Installs and builds what a tier needs; nothing when it is there.
+pub(crate) async fn provide(cache: &Cache, tier: Tier, progress: Progress) -> Result<Toolbox> {
+    packages::ensure(cache, packages::NAMESPACES, progress).await?;
+    let mut tools = vec![Tool::Etcd, Tool::Kubernetes];
+    if tier == Tier::Node {
+        packages::ensure(cache, packages::NODE, progress).await?;
+        tools.extend([Tool::CoreDns, Tool::Pause, Tool::MetricsServer]);
+    }
+    Toolbox::ensure(cache, &tools, progress).await
+}
+
 /// Starts it and waits until it is ready.
 pub(crate) async fn start(wanted: &Wanted<'_>) -> Result<Started> {
     let (name, dir, progress) = (wanted.name, wanted.dir, wanted.progress);
     let node = wanted.tier == Tier::Node;
-    packages::ensure(wanted.cache, packages::NAMESPACES, progress).await?;
-    let mut tools = vec![Tool::Etcd, Tool::Kubernetes];
-    if node {
-        packages::ensure(wanted.cache, packages::NODE, progress).await?;
-        tools.extend([Tool::CoreDns, Tool::Pause, Tool::MetricsServer]);
-    }
-    let tools = Toolbox::ensure(wanted.cache, &tools, progress).await?;
+    let tools = provide(wanted.cache, wanted.tier, progress).await?;
 
     let mut state = claim(wanted)?;
     let slot = state.slot.context("a native cluster has a slot")?;
