@@ -6,7 +6,7 @@
 mod traces;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -50,6 +50,16 @@ impl Drop for Down {
     }
 }
 
+/// A started command; ends with this value, so that a test that fails half-way leaves none behind.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 fn kill_hard(pid: i32) -> Result<()> {
     kill(Pid::from_raw(pid), Signal::SIGKILL).with_context(|| format!("kill {pid}"))
 }
@@ -69,8 +79,9 @@ async fn killed_half_way(name: &str, tier: &str) -> Result<Identity> {
     // On a new machine `up` builds for minutes before there is a supervisor.
     let wanted = if tier == "node" { Tier::Node } else { Tier::Controllers };
     cluster::provide(&Cache::from_env()?, wanted).await?;
-    let mut up =
-        command(&["up", "--name", name, "--tier", tier, "--provider", "native"]).stderr(Stdio::null()).spawn()?;
+    let mut up = Running(
+        command(&["up", "--name", name, "--tier", tier, "--provider", "native"]).stderr(Stdio::null()).spawn()?,
+    );
     let recorded = || State::load(&dir).ok().flatten().filter(|state| !state.ready).and_then(|state| state.supervisor);
     let mut supervisor = None;
     eventually("a supervisor on record", || {
@@ -78,8 +89,8 @@ async fn killed_half_way(name: &str, tier: &str) -> Result<Identity> {
         supervisor.is_some()
     })
     .await?;
-    kill_hard(i32::try_from(up.id())?)?;
-    up.wait()?;
+    kill_hard(i32::try_from(up.0.id())?)?;
+    up.0.wait()?;
     supervisor.context("no supervisor")
 }
 
@@ -204,16 +215,17 @@ async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
     let _down = Down(name.clone());
     let dir = Cache::from_env()?.clusters().join(name);
     cluster::provide(&Cache::from_env()?, Tier::Node).await?;
-    let mut up =
-        command(&["up", "--name", name, "--tier", "node", "--provider", "native"]).stderr(Stdio::null()).spawn()?;
+    let mut up = Running(
+        command(&["up", "--name", name, "--tier", "node", "--provider", "native"]).stderr(Stdio::null()).spawn()?,
+    );
     let mut supervisor = None;
     eventually("a node on record", || {
         supervisor = State::load(&dir).ok().flatten().and_then(|state| state.supervisor);
         supervisor.is_some()
     })
     .await?;
-    kill(Pid::from_raw(i32::try_from(up.id())?), Signal::SIGINT)?;
-    ensure!(up.wait()?.code() == Some(130), "the usual exit status of an interrupted command");
+    kill(Pid::from_raw(i32::try_from(up.0.id())?), Signal::SIGINT)?;
+    ensure!(up.0.wait()?.code() == Some(130), "the usual exit status of an interrupted command");
     ensure!(!supervisor.is_some_and(|supervisor| supervisor.is_alive()), "the supervisor is gone");
     ensure!(!dir.exists(), "the directory is gone");
     let groups = traces::cgroups(name);
