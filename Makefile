@@ -1,5 +1,5 @@
 # Every target is one `cargo xtask` away; `cargo xtask --help` has the options.
-export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build
+export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
 .PHONY: help up down test check fmt lint e2e images

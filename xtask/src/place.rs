@@ -23,14 +23,15 @@ pub(crate) struct Place {
     pub(crate) cache: PathBuf,
     /// `CARGO_TARGET_DIR`, by default `target` in the repository: a clone runs its own binaries, not another's.
     pub(crate) target: PathBuf,
-    /// `CARGO_BUILD_BUILD_DIR`, by default under the cache: worktrees and clones share what they compiled.
+    /// `CARGO_BUILD_BUILD_DIR`, by default under the cache and one for each clone: cargo tells a crate of one clone from
+    /// the same crate of another by file times alone, so clones that shared it could run each other's code.
     pub(crate) build: PathBuf,
 }
 
 impl Place {
     /// Reads the environment and makes the cache directory.
     pub(crate) fn find() -> Result<Self> {
-        // Clones share a target directory, so what `cargo run` says now outranks where this was compiled.
+        // A clone may have been moved since this was compiled: what `cargo run` says now outranks it.
         let package = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
         let root = Path::new(&package).parent().context("the xtask crate has no parent directory")?;
         let cache = match env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
@@ -43,11 +44,11 @@ impl Place {
         fs::create_dir_all(&cache).with_context(|| format!("cannot make the cache directory {}", cache.display()))?;
         let given = |variable| env::var_os(variable).filter(|dir| !dir.is_empty()).map(|dir| root.join(dir));
         let target = given("CARGO_TARGET_DIR").unwrap_or_else(|| root.join("target"));
-        let build = given("CARGO_BUILD_BUILD_DIR").unwrap_or_else(|| cache.join("build"));
+        let build = given("CARGO_BUILD_BUILD_DIR").unwrap_or_else(|| cache.join("build/{workspace-path-hash}"));
         Ok(Self { root: root.to_path_buf(), cache, target, build })
     }
 
-    /// A program that runs in the repository's root and compiles into the shared build directory.
+    /// A program that runs in the repository's root and compiles into the clone's build directory.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root).env("CARGO_TARGET_DIR", &self.target);
