@@ -68,6 +68,9 @@ fn main() -> ExitCode {
         ("kubectl scale makes pods", |f| scale(f).boxed_local()),
         ("an env var comes and goes with the spec", |f| env(f).boxed_local()),
         ("a sidecar added by hand leaves the pods", |f| sidecar(f).boxed_local()),
+        ("kubectl explain has words for every field", |f| explain(f).boxed_local()),
+        ("kubectl rollout restart replaces the pods, and the operator lets it", |f| restarted(f).boxed_local()),
+        ("kubectl apply --server-side by two managers: each keeps its fields", |f| two_managers(f).boxed_local()),
         ("an image that is not there is the reason within 5 s, and stays it without a write", |f| {
             missing_image(f).boxed_local()
         }),
@@ -214,13 +217,14 @@ fn is_ready(pod: &Pod) -> bool {
 
 async fn env(fixture: &Fixture) -> Result<()> {
     let space = fixture.samples();
-    for env in [json!([{"name": "GREETING", "value": "hello"}]), json!([])] {
+    // Null takes the field away. An empty list that one manager owns would become null, and invalid, when a second
+    // manager adds an entry by server-side apply and takes it back: so it is with the API server's list merge.
+    for (env, expected) in [(json!([{"name": "GREETING", "value": "hello"}]), 1), (json!(null), 0)] {
         space.edit(SAMPLE, json!({"env": env})).await?;
         settled(&space, SAMPLE).await?;
         for pod in ready_pods(&space, SAMPLE).await? {
             let container = &pod.spec.as_ref().unwrap().containers[0];
             let names: Vec<_> = container.env.iter().flatten().map(|variable| variable.name.clone()).collect();
-            let expected = env.as_array().unwrap().len();
             ensure!(names.len() == expected, "{}: {names:?}", pod.name_any());
         }
     }
@@ -240,6 +244,60 @@ async fn sidecar(fixture: &Fixture) -> Result<()> {
     settled(&space, SAMPLE).await?;
     let pods = ready_pods(&space, SAMPLE).await?;
     ensure!(pods.len() == 2 && pods.iter().all(|pod| pod.spec.as_ref().unwrap().containers.len() == 1));
+    Ok(())
+}
+
+async fn explain(fixture: &Fixture) -> Result<()> {
+    let all = fixture.kubectl(&["explain", "mcpservers.mcp-eks.dev", "--recursive"]).await?;
+    ensure!(all.contains("roots") && all.contains("observedGeneration"), "{all}");
+    for field in ["spec", "spec.server", "spec.server.filesystem.roots", "spec.env", "spec.replicas", "status"] {
+        let text = fixture.kubectl(&["explain", &format!("mcpservers.mcp-eks.dev.{field}")]).await?;
+        ensure!(text.contains("DESCRIPTION:") && !text.contains("<no description>"), "{text}");
+    }
+    Ok(())
+}
+
+async fn restarted(fixture: &Fixture) -> Result<()> {
+    let space = fixture.samples();
+    let before: Vec<_> = ready_pods(&space, SAMPLE).await?.iter().map(ResourceExt::uid).collect();
+    let deployment = format!("deployment/{SAMPLE}");
+    fixture.kubectl(&["-n", SAMPLES_NAMESPACE, "rollout", "restart", &deployment]).await?;
+    fixture.kubectl(&["-n", SAMPLES_NAMESPACE, "rollout", "status", &deployment, "--timeout=90s"]).await?;
+    settled(&space, SAMPLE).await?;
+    let after = ready_pods(&space, SAMPLE).await?;
+    ensure!(after.len() == before.len() && after.iter().all(|pod| !before.contains(&pod.uid())), "the old pods stayed");
+    let template = space.deployments().get(SAMPLE).await?.spec.unwrap().template.metadata.unwrap();
+    let annotations = template.annotations.unwrap_or_default();
+    ensure!(annotations.contains_key("kubectl.kubernetes.io/restartedAt"), "{annotations:?}");
+    Ok(())
+}
+
+async fn two_managers(fixture: &Fixture) -> Result<()> {
+    let space = fixture.samples();
+    let apply = async |manager: &str, spec: serde_json::Value, force: bool| {
+        let object = json!({
+            "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
+            "metadata": {"name": SAMPLE, "namespace": SAMPLES_NAMESPACE}, "spec": spec,
+        });
+        let file = tempfile::NamedTempFile::new()?;
+        serde_json::to_writer(file.as_file(), &object)?;
+        let path = file.path().to_string_lossy().into_owned();
+        let mut arguments = vec!["apply", "--server-side", "--field-manager", manager, "-f", &path];
+        arguments.extend(force.then_some("--force-conflicts"));
+        fixture.kubectl(&arguments).await
+    };
+    apply("second", json!({"env": [{"name": "SECOND", "value": "1"}]}), false).await?;
+    settled(&space, SAMPLE).await?;
+    let server = space.servers().get(SAMPLE).await?;
+    ensure!(server.spec.server.filesystem.is_some() && server.spec.env.len() == 1, "{:?}", server.spec);
+    // What the first manager owns is refused to the second, by name.
+    let refused = apply("second", json!({"replicas": 3}), false).await.unwrap_err().to_string();
+    ensure!(refused.contains("conflict") && refused.contains(".spec.replicas"), "{refused}");
+    // And what the second no longer asks for goes.
+    apply("second", json!({}), false).await?;
+    settled(&space, SAMPLE).await?;
+    let server = space.servers().get(SAMPLE).await?;
+    ensure!(server.spec.env.is_empty() && server.spec.server.filesystem.is_some(), "{:?}", server.spec);
     Ok(())
 }
 
