@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use kube::{Client, Config};
+use kube::{Config, client::ClientBuilder};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
@@ -12,6 +12,7 @@ use crate::{
     context::Context,
     controller::{self, backoff::Backoff, watches},
     desired::Defaults,
+    metrics::Metrics,
     observe::Recent,
     settings::Settings,
 };
@@ -22,8 +23,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         "no cluster to talk to: inside a cluster a ServiceAccount is needed, outside a kubeconfig (set KUBECONFIG, or try `kubectl config current-context`)",
     )?;
     info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, servers_image = settings.servers_image, "starting");
-    let client = Client::try_from(config).context("cannot make a client from the cluster's configuration")?;
-    let (watches, stores, listed) = watches::open(&client);
+    let metrics = Arc::new(Metrics::default());
+    let requests = metrics.requests.layer(config.cluster_url.authority().map_or("", |host| host.as_str()));
+    let client = ClientBuilder::try_from(config).context("cannot make a client from the cluster's configuration")?;
+    let client = client.with_layer(&requests).build();
+    let (watches, stores, listed) = watches::open(&client, &metrics);
     let context = Arc::new(Context {
         client,
         stores,
@@ -31,6 +35,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         defaults: Defaults { servers_image: settings.servers_image, cluster_domain: settings.cluster_domain },
         recent: Recent::default(),
         backoff: Backoff::default(),
+        metrics: metrics.clone(),
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let stop = async move {
@@ -40,7 +45,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        ended = admin::serve(settings.admin_listen, listed) => ended,
+        ended = admin::serve(settings.admin_listen, listed, metrics) => ended,
         () = controller::run(watches, context, settings.concurrency, stop) => Ok(()),
     }
 }

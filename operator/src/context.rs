@@ -1,6 +1,6 @@
 //! What the shell hands around: client, stores, settings, what was written a moment ago, and who has to wait.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{Client, runtime::reflector::Store};
 
-use crate::{controller::backoff::Backoff, desired::Defaults, listed::Listed, observe::Recent};
+use crate::{controller::backoff::Backoff, desired::Defaults, listed::Listed, metrics::Metrics, observe::Recent};
 
 /// Longest wait for one answer of the API server.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -28,6 +28,8 @@ pub struct Context {
     pub recent: Recent,
     /// Who failed how often.
     pub backoff: Backoff,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
 }
 
 /// Readers of the reflectors, one a kind.

@@ -12,6 +12,7 @@ pub mod desired;
 pub mod diff;
 pub mod error;
 pub mod listed;
+pub mod metrics;
 pub mod observe;
 pub mod settings;
 pub mod status;

@@ -110,6 +110,7 @@ fn context(client: Client) -> Context {
         defaults,
         recent: Recent::default(),
         backoff: Backoff::default(),
+        metrics: Arc::default(),
     }
 }
 

@@ -1,16 +1,25 @@
 //! Around every reconcile: a deadline, a panic guard and a span. A panic in one object never stops the others.
 
-use std::{any::Any, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
-use kube::{ResourceExt, runtime::controller::Action};
+use kube::{
+    ResourceExt,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 use mcp_crds::McpServer;
 use tracing::{Instrument, error, info_span};
 
 use super::reconcile;
 use crate::{
     context::{CALL_DEADLINE, Context},
-    error::Error,
+    error::{Class, Error},
+    metrics::Outcome,
 };
 
 /// Longest reconcile.
@@ -27,6 +36,8 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
         generation = server.metadata.generation
     );
     let object = format!("McpServer {}", server.name_any());
+    let begun = Instant::now();
+    let work = context.metrics.queue.begin(&ObjectRef::from_obj(server.as_ref()));
     let outcome = guarded(object.clone(), DEADLINE, reconcile::reconcile(&server, &context).instrument(span)).await;
     match &outcome {
         Ok(_) => context.backoff.succeeded(&uid),
@@ -39,7 +50,20 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
         }
         Err(_) => {}
     }
+    drop(work);
+    context.metrics.reconciled(counted(&outcome), begun.elapsed());
     outcome
+}
+
+/// What a reconcile counts as.
+fn counted(outcome: &Result<Action, Error>) -> Outcome {
+    match outcome {
+        Ok(action) if *action == Action::await_change() => Outcome::Success,
+        Ok(_) => Outcome::RequeueAfter,
+        Err(Error::Panic(_)) => Outcome::Panic,
+        Err(error) if error.class() == Class::Conflict => Outcome::Conflict,
+        Err(_) => Outcome::Error,
+    }
 }
 
 /// Runs work under a deadline and a panic guard: both become errors of this object alone.
@@ -64,8 +88,7 @@ fn message_of(panic: &(dyn Any + Send)) -> String {
 mod tests {
     use std::{future, time::Duration};
 
-    use super::{Error, guarded};
-    use crate::error::Class;
+    use super::{Class, Error, guarded};
 
     async fn outcome(work: impl Future<Output = Result<(), Error>>) -> Error {
         guarded("McpServer files".to_owned(), Duration::from_millis(20), work).await.unwrap_err()

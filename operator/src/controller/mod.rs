@@ -8,12 +8,16 @@ pub mod watches;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use kube::runtime::{
-    Controller,
-    controller::{self, Action},
-    reflector::ObjectRef,
-    watcher,
+use futures::{StreamExt, future};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::{
+    Resource,
+    runtime::{
+        Controller,
+        controller::{self, Action},
+        reflector::ObjectRef,
+        watcher,
+    },
 };
 use mcp_crds::McpServer;
 use tracing::{debug, warn};
@@ -22,6 +26,7 @@ use self::watches::Watches;
 use crate::{
     context::Context,
     error::{Class, Error},
+    metrics::Queue,
     vocabulary::SERVER_LABEL,
 };
 
@@ -36,27 +41,66 @@ pub async fn run(
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
     let Watches { servers, server_store, service_accounts, services, deployments, pods } = watches;
-    let controller = Controller::for_stream(servers, server_store)
+    let metrics = context.metrics.clone();
+    metrics.starting(concurrency, server_store.clone());
+    let queue = &metrics.queue;
+    let controller = Controller::for_stream(servers.inspect(asked(queue)), server_store)
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(concurrency))
-        .owns_stream(service_accounts)
-        .owns_stream(services)
-        .owns_stream(deployments)
-        .watches_stream(pods, |pod| {
-            let name = pod.metadata.labels.as_ref().and_then(|labels| labels.get(SERVER_LABEL)).cloned();
-            name.zip(pod.metadata.namespace).map(|(name, namespace)| ObjectRef::new(&name).within(&namespace))
-        })
+        .watches_stream(service_accounts, asks(queue, owner))
+        .watches_stream(services, asks(queue, owner))
+        .watches_stream(deployments, asks(queue, owner))
+        .watches_stream(pods, asks(queue, labelled))
         .graceful_shutdown_on(stop);
     controller
         .run(guard::reconcile, on_error, context)
-        .for_each(|outcome| async move {
+        .for_each(|outcome| {
+            // Deleted before its turn came: its children go with their owner references.
+            if let Err(controller::Error::ObjectNotFound(object)) = &outcome {
+                let gone = ObjectRef::new(&object.name);
+                metrics.queue.gone(&object.namespace.iter().fold(gone, |gone, namespace| gone.within(namespace)));
+            }
             match outcome {
-                // Deleted before its turn came: its children go with their owner references.
                 Err(controller::Error::ObjectNotFound(object)) => debug!(%object, "gone"),
                 Err(error) => debug!(%error, "reconcile ended early"),
                 Ok((object, action)) => debug!(%object, ?action, "reconciled"),
             }
+            future::ready(())
         })
         .await;
+}
+
+/// Counts a server that an event of its own asks to look at.
+fn asked(queue: &Queue) -> impl FnMut(&Result<McpServer, watcher::Error>) + Send + 'static {
+    let queue = queue.clone();
+    move |event| event.iter().for_each(|server| queue.asked(&ObjectRef::from_obj(server)))
+}
+
+/// Counts the server that an event of another object asks to look at, as `of` says.
+fn asks<K>(
+    queue: &Queue,
+    of: impl Fn(&ObjectMeta) -> Option<ObjectRef<McpServer>> + Send + Sync + 'static,
+) -> impl Fn(K) -> Option<ObjectRef<McpServer>> + Send + Sync + 'static
+where
+    K: Resource,
+{
+    let queue = queue.clone();
+    move |object| of(object.meta()).inspect(|server| queue.asked(server))
+}
+
+/// The server that controls a child.
+fn owner(child: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
+    let ours = |owner: &&OwnerReference| {
+        let group = owner.api_version.split_once('/').map(|(group, _)| group);
+        owner.kind == McpServer::kind(&()) && group == Some(mcp_crds::GROUP)
+    };
+    let owner = child.owner_references.as_deref()?.iter().find(ours)?;
+    Some(ObjectRef::new(&owner.name).within(child.namespace.as_deref()?))
+}
+
+/// The server that a pod belongs to: its owner is a ReplicaSet.
+fn labelled(pod: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
+    let name = pod.labels.as_ref()?.get(SERVER_LABEL)?;
+    Some(ObjectRef::new(name).within(pod.namespace.as_deref()?))
 }
 
 /// Decides when a failed object is looked at again.

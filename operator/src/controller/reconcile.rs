@@ -15,7 +15,7 @@ use crate::{
     diff::{self, Claim, claim},
     error::{Class, Error},
     observe::{Observed, key, observe},
-    status::{self, Facts, Verdict},
+    status::{self, Facts, Verdict, transitions::transitions},
 };
 
 /// When a taken name is looked at again.
@@ -75,6 +75,7 @@ async fn report(
     if status != observed.status {
         let answer = publish::status(&context.client, server, &status).await?;
         context.recent.remember(key("McpServer", server), answer);
+        context.metrics.transitions(&transitions(&observed.status.conditions, &status.conditions));
     }
     Ok(())
 }

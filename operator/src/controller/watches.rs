@@ -22,6 +22,7 @@ use super::without_errors;
 use crate::{
     context::Stores,
     listed::{Listed, Mark},
+    metrics::Metrics,
     vocabulary::MANAGED_SELECTOR,
 };
 
@@ -50,8 +51,8 @@ pub struct Watches {
 
 /// Opens every stream.
 #[must_use]
-pub fn open(client: &Client) -> (Watches, Stores, Listed) {
-    let mut listed = Listed::default();
+pub fn open(client: &Client, metrics: &Metrics) -> (Watches, Stores, Listed) {
+    let mut listed = Listed::new(metrics.watches.clone());
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_account_store, service_accounts) =
         reflect::<ServiceAccount>(client, listed.add("serviceaccounts"), children(), |_| ());
@@ -92,6 +93,7 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
     let (store, writer) = reflector::store();
+    let held = store.clone();
     let events = watcher(Api::all(client.clone()), config.timeout(WATCH_SECONDS))
         .default_backoff()
         .modify(move |object: &mut K| {
@@ -99,7 +101,7 @@ where
             trim(object);
         })
         .reflect(writer)
-        .inspect(move |event| mark.see(event))
+        .inspect(move |event| mark.see(event, held.len()))
         .boxed();
     (store, events)
 }

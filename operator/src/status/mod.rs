@@ -6,6 +6,7 @@
 pub mod conditions;
 pub mod pods;
 pub mod rollout;
+pub mod transitions;
 
 use std::sync::Arc;
 
