@@ -138,7 +138,7 @@ fn help_and_version_teach() {
         "--stdio",
         "Examples:",
         "Exit codes",
-        "CORS preflight",
+        "whose pages may call",
     ] {
         assert!(text.contains(expected), "no {expected} in\n{text}");
     }

@@ -1,11 +1,15 @@
-//! One tool call on its way: time limit, panic guard, response budget, counters. Every way into a tool goes through here.
+//! One tool call on its way: a place among the others, time limit, panic guard, response budget, counters. Every way into a tool goes through here.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    capacity::{Capacity, Place, Slot},
     metrics::Metrics,
     tool::{Answer, Failure, Tool, ToolError},
 };
@@ -19,13 +23,20 @@ pub struct Call {
     budget: usize,
     deadline: Instant,
     cancelled: CancellationToken,
+    /// Work that goes on after its caller has gone still takes its place.
+    _place: Option<Arc<Place>>,
 }
 
 impl Call {
     /// A call of its own with the default budget, outside any server (for tests of handlers).
     #[must_use]
     pub fn detached(timeout: Duration) -> Self {
-        Self { budget: RESPONSE_BUDGET, deadline: Instant::now() + timeout, cancelled: CancellationToken::new() }
+        Self {
+            budget: RESPONSE_BUDGET,
+            deadline: Instant::now() + timeout,
+            cancelled: CancellationToken::new(),
+            _place: None,
+        }
     }
 
     /// The most bytes the structured result may have.
@@ -60,27 +71,70 @@ impl Call {
     }
 }
 
-/// Runs one call of `tool` through the whole pipeline.
-pub(crate) async fn run(
+/// What every call of one process shares.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) metrics: Arc<Metrics>,
+    capacity: Capacity,
+}
+
+impl Pipeline {
+    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+        let capacity = Capacity::new(&metrics);
+        Self { metrics, capacity }
+    }
+
+    /// Runs one call of `tool`. Its place stays taken for as long as `slot` is held.
+    pub(crate) async fn run(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        caller: &CancellationToken,
+        slot: &Slot,
+    ) -> Result<Answer, ToolError> {
+        let start = Instant::now();
+        let result = self.placed(tool, arguments, caller, slot).await;
+        let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
+        self.metrics.tool_call(tool.name, outcome, start.elapsed());
+        tracing::debug!(tool = tool.name, outcome, elapsed_us = start.elapsed().as_micros(), "tool call");
+        result
+    }
+
+    async fn placed(
+        &self,
+        tool: &Tool,
+        arguments: Map<String, Value>,
+        caller: &CancellationToken,
+        slot: &Slot,
+    ) -> Result<Answer, ToolError> {
+        let place = tokio::select! {
+            place = self.capacity.enter(tool.class, tool.timeout) => place.ok_or_else(|| busy(tool))?,
+            () = caller.cancelled() => return Err(ToolError::of(Failure::Cancelled, "the call was cancelled")),
+        };
+        slot.keep(&place);
+        let _running = self.metrics.running();
+        guarded(tool, arguments, caller, place).await.and_then(|answer| within_budget(tool, answer))
+    }
+}
+
+fn busy(tool: &Tool) -> ToolError {
+    let message = format!(
+        "the server is busy: as many calls like {} are under way as it takes at once; try again in a moment",
+        tool.name
+    );
+    ToolError::of(Failure::Busy, message)
+}
+
+async fn guarded(
     tool: &Tool,
     arguments: Map<String, Value>,
     caller: &CancellationToken,
-    metrics: &Metrics,
+    place: Arc<Place>,
 ) -> Result<Answer, ToolError> {
-    let start = Instant::now();
-    let _running = metrics.running();
-    let result = guarded(tool, arguments, caller).await.and_then(|answer| within_budget(tool, answer));
-    let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
-    metrics.tool_call(tool.name, outcome, start.elapsed());
-    tracing::debug!(tool = tool.name, outcome, elapsed_us = start.elapsed().as_micros(), "tool call");
-    result
-}
-
-async fn guarded(tool: &Tool, arguments: Map<String, Value>, caller: &CancellationToken) -> Result<Answer, ToolError> {
     let cancelled = caller.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
     let _guard: DropGuard = cancelled.clone().drop_guard();
-    let call = Call { budget: tool.budget, deadline: Instant::now() + tool.timeout, cancelled };
+    let call = Call { budget: tool.budget, deadline: Instant::now() + tool.timeout, cancelled, _place: Some(place) };
     let mut task = tokio::spawn(tool.run(arguments, call));
     let joined = tokio::select! {
         joined = &mut task => joined,

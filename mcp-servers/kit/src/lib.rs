@@ -5,6 +5,7 @@
 //! Knows nothing of files, databases or AWS, and its public interface names no type of the protocol library.
 
 mod call;
+mod capacity;
 mod health;
 mod http;
 mod lifecycle;
@@ -18,6 +19,7 @@ mod stdio;
 mod tool;
 
 pub use call::{Call, RESPONSE_BUDGET};
+pub use capacity::Class;
 pub use registry::{Registry, RegistryError};
 pub use run::{Identity, Server, main};
 pub use tool::{Content, Hints, Reply, Tool, ToolError};

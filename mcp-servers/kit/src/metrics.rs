@@ -14,6 +14,8 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use crate::capacity::Class;
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     status: u16,
@@ -30,6 +32,11 @@ struct ToolLabels {
     tool: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ClassLabels {
+    class: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -38,6 +45,7 @@ pub(crate) struct Metrics {
     calls: Family<CallLabels, Counter>,
     durations: Family<ToolLabels, Histogram>,
     running: Gauge,
+    places: Family<ClassLabels, Gauge>,
 }
 
 /// Counts a call as running until it is dropped.
@@ -59,18 +67,25 @@ impl Metrics {
         });
         let up = Gauge::<i64>::default();
         up.set(1);
-        let running = Gauge::default();
+        let (running, places) = (Gauge::default(), Family::default());
         registry.register("mcp_up", "1 while the process runs", up);
         registry.register("mcp_tool_calls_running", "Tool calls under way", running.clone());
         registry.register("mcp_http_requests", "HTTP requests to /mcp by status", requests.clone());
         registry.register("mcp_tool_calls", "Tool calls by tool and outcome", calls.clone());
         registry.register("mcp_tool_call_duration_seconds", "Time a tool call took", durations.clone());
-        Self { registry, requests, calls, durations, running }
+        let told =
+            "Calls that take a place of their class: under way, or answered to a client that has not read it yet";
+        registry.register("mcp_call_places_taken", told, places.clone());
+        Self { registry, requests, calls, durations, running, places }
     }
 
     pub(crate) fn running(&self) -> Running {
         self.running.inc();
         Running(self.running.clone())
+    }
+
+    pub(crate) fn places(&self, class: Class) -> Gauge {
+        self.places.get_or_create(&ClassLabels { class: class.label() }).clone()
     }
 
     pub(crate) fn request(&self, status: u16) {

@@ -17,8 +17,8 @@ use rmcp::{
 };
 
 use crate::{
-    call,
-    metrics::Metrics,
+    call::Pipeline,
+    capacity::Slot,
     registry::Registry,
     run::Identity,
     tool::{Answer, Content, Tool, ToolError},
@@ -40,7 +40,7 @@ const KNOWN: &[&str] = &["initialize", "server/discover", "tools/call", "tools/l
 pub(crate) struct Adapter {
     pub(crate) identity: Identity,
     pub(crate) registry: Registry,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) pipeline: Pipeline,
 }
 
 impl ServerHandler for Adapter {
@@ -79,13 +79,14 @@ impl ServerHandler for Adapter {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = self.registry.get(&request.name) else {
-            self.metrics.unknown_tool();
+            self.pipeline.metrics.unknown_tool();
             let names: Vec<&str> = self.registry.tools().map(|tool| tool.name).collect();
             let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
         let arguments = request.arguments.unwrap_or_default();
-        let result = call::run(tool, arguments, &context.ct, &self.metrics).await;
+        let slot = slot(&context);
+        let result = self.pipeline.run(tool, arguments, &context.ct, &slot).await;
         Ok(result.map_or_else(|error| failed(&error), answered).into())
     }
 
@@ -132,6 +133,12 @@ impl ServerHandler for Adapter {
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
+}
+
+/// What the transport holds until the answer is sent; over stdio, what is held until it is made.
+fn slot(context: &RequestContext<RoleServer>) -> Arc<Slot> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    parts.and_then(|parts| parts.extensions.get::<Arc<Slot>>()).map(Arc::clone).unwrap_or_default()
 }
 
 fn listed(tool: &Tool) -> rmcp::model::Tool {

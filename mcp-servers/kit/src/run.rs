@@ -11,6 +11,7 @@ use clap::{Arg, Command};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    call::Pipeline,
     health,
     http::{
         self, AllowList,
@@ -81,7 +82,7 @@ pub fn main<S: Server>() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fatal(&identity, &error),
     };
-    let adapter = Arc::new(Adapter { identity, registry, metrics: Arc::new(Metrics::new()) });
+    let adapter = Arc::new(Adapter { identity, registry, pipeline: Pipeline::new(Arc::new(Metrics::new())) });
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
         if common.stdio { Ok(stdio::serve(adapter, signals).await) } else { over_http(adapter, common, signals).await }
@@ -112,7 +113,7 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
     let identity = adapter.identity;
-    let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.metrics));
+    let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.pipeline.metrics));
     let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));

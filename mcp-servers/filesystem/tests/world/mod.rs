@@ -1,6 +1,7 @@
 //! A root with files and the real server on it. Structured results are validated against the schemas of their tools.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test binary uses its own part of this")]
+#![allow(clippy::indexing_slicing, clippy::needless_pass_by_value, reason = "clippy takes this for no test")]
 
 #[path = "../../../kit/tests/support/mod.rs"]
 mod support;
@@ -8,7 +9,8 @@ mod support;
 use std::path::Path;
 
 use serde_json::Value;
-use support::{Server, error_of};
+pub use support::{Answer, Server, exchange};
+use support::{error_of, get};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-filesystem");
@@ -22,7 +24,18 @@ pub struct World {
 pub fn world(fill: impl FnOnce(&Path)) -> World {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path());
-    let server = Server::start(BINARY, &[&format!("--root=data={}", directory.path().display())]);
+    start(directory, &[])
+}
+
+/// An empty root, and a server with these arguments more.
+pub fn world_with(arguments: &[&str]) -> World {
+    start(tempfile::tempdir().unwrap(), arguments)
+}
+
+fn start(directory: TempDir, arguments: &[&str]) -> World {
+    let root = format!("--root=data={}", directory.path().display());
+    let arguments: Vec<&str> = [root.as_str()].into_iter().chain(arguments.iter().copied()).collect();
+    let server = Server::start(BINARY, &arguments);
     let tools = server.tools();
     World { directory, server, tools }
 }
@@ -43,6 +56,14 @@ impl World {
         }
         assert!(structured.to_string().len() <= 64 * 1024, "{tool} is over its budget");
         structured
+    }
+
+    /// The value of a whole number among the metrics.
+    pub fn metric(&self, name: &str) -> u64 {
+        let text = get(self.server.health, "/metrics").body;
+        let value =
+            text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("no {name}: {text}"));
+        value.trim().parse().unwrap()
     }
 
     pub fn fails(&self, tool: &str, arguments: Value) -> String {

@@ -1,6 +1,6 @@
 //! Host and Origin allow-lists: what keeps a web page from calling a server it can reach but should not (DNS rebinding).
 
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts};
 use serde_json::json;
 
 use super::error::Refusal;
@@ -16,8 +16,8 @@ pub(crate) struct AllowList {
 }
 
 impl AllowList {
-    /// Checks the Host and Origin of one request.
-    pub(super) fn check(&self, parts: &Parts) -> Result<(), Refusal> {
+    /// Checks the Host and Origin of one request; answers with the Origin of the page it comes from.
+    pub(super) fn check(&self, parts: &Parts) -> Result<Option<HeaderValue>, Refusal> {
         // A request line with a full address (as proxies send it) names the host a second time: both must be allowed.
         if let Some(authority) = parts.uri.authority() {
             self.host(authority.as_str())?;
@@ -30,8 +30,8 @@ impl AllowList {
             None => {}
         }
         match single(&parts.headers, &header::ORIGIN)? {
-            Some(origin) => self.origin(origin),
-            None => Ok(()),
+            Some(origin) => self.origin(origin).map(|()| parts.headers.get(header::ORIGIN).cloned()),
+            None => Ok(None),
         }
     }
 

@@ -4,11 +4,10 @@
 use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -16,6 +15,9 @@ use tokio::{
 };
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
+use tower::Service;
+
+use super::answer::Hangup;
 
 /// What one listener grants. Together with the body limit it keeps buffered requests well below a pod's memory.
 #[derive(Clone, Copy, Debug)]
@@ -41,8 +43,6 @@ const IDLE: Duration = Duration::from_secs(75);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// EAFNOSUPPORT of Linux, which has no kind of its own: the kernel was started without IPv6.
 const NO_SUCH_FAMILY: i32 = 97;
-
-type Io = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
 
 /// Binds an address, with an error that says whose it is. `[::]` takes IPv4 as well, and is IPv4 alone where there is no
 /// IPv6.
@@ -93,9 +93,19 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
                 continue;
             }
         };
-        let connection = graceful.watch(connection(stream, router.clone(), limits));
+        let (router, hangup) = (router.clone(), Hangup::default());
+        let cut = hangup.clone();
+        let service = service_fn(move |mut request: http::Request<Incoming>| {
+            request.extensions_mut().insert(hangup.clone());
+            router.clone().call(request)
+        });
+        let connection = graceful.watch(protocol().serve_connection(io(stream, limits), service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let ended = tokio::select! {
+                ended = connection => ended,
+                () = cut.0.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
             drop(permit);
@@ -105,17 +115,19 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, limits: Limits,
     graceful.shutdown().await;
 }
 
-fn connection(stream: TcpStream, router: Router, limits: Limits) -> http1::Connection<Io, TowerToHyperService<Router>> {
+fn io(stream: TcpStream, limits: Limits) -> TokioIo<Pin<Box<TimeoutStream<TcpStream>>>> {
     // Small answers leave at once. A socket that does not take the option still works.
     let _ = stream.set_nodelay(true);
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(limits.unread));
-    http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .max_header_size(HEADER_BYTES)
-        .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(Box::pin(stream)), TowerToHyperService::new(router))
+    TokioIo::new(Box::pin(stream))
+}
+
+fn protocol() -> http1::Builder {
+    let mut protocol = http1::Builder::new();
+    protocol.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    protocol.max_header_size(HEADER_BYTES).max_buf_size(BUFFER_BYTES);
+    protocol
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! The HTTP front: `/mcp`, `/health` and `/ready` on the main port.
 //!
 //! In: requests from anywhere. Out: requests rmcp may trust, and its answers in one form. Order: size of headers and
-//! number of connections (`listen`) → Host and Origin → Accept → Content-Type → body size → JSON → rmcp.
+//! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → body size → JSON → rmcp.
 
 mod accept;
 mod allow;
+mod answer;
+mod batch;
 mod body;
+mod cors;
 mod error;
 pub(crate) mod listen;
 
@@ -18,7 +21,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use rmcp::transport::streamable_http_server::{
     StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
@@ -26,8 +29,9 @@ use rmcp::transport::streamable_http_server::{
 
 pub(crate) use allow::AllowList;
 
-use crate::{health, lifecycle::Lifecycle, protocol::Adapter};
+use crate::{capacity::Slot, health, lifecycle::Lifecycle, protocol::Adapter};
 use accept::Form;
+use answer::{Answer, Hangup};
 use error::Refusal;
 
 type Service = StreamableHttpService<Arc<Adapter>, NeverSessionManager>;
@@ -38,6 +42,7 @@ pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 /// What every request to `/mcp` meets.
 struct Front {
     allow: AllowList,
+    bodies: body::Pool,
     adapter: Arc<Adapter>,
     json: Service,
     events: Service,
@@ -47,7 +52,7 @@ struct Front {
 pub(crate) fn routes(adapter: Arc<Adapter>, allow: AllowList, lifecycle: Arc<Lifecycle>) -> Router {
     let json = service(&adapter, &lifecycle, Form::Json);
     let events = service(&adapter, &lifecycle, Form::Events);
-    let front = Arc::new(Front { allow, adapter, json, events });
+    let front = Arc::new(Front { allow, bodies: body::Pool::new(), adapter, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp).with_state(front))
@@ -70,27 +75,70 @@ fn service(adapter: &Arc<Adapter>, lifecycle: &Lifecycle, form: Form) -> Service
 }
 
 async fn mcp(State(front): State<Arc<Front>>, request: Request) -> Response {
-    let response = front.answer(request).await.unwrap_or_else(IntoResponse::into_response);
-    front.adapter.metrics.request(response.status().as_u16());
+    let response = front.admit(request).await.unwrap_or_else(IntoResponse::into_response);
+    front.adapter.pipeline.metrics.request(response.status().as_u16());
     response
 }
 
 impl Front {
-    async fn answer(&self, request: Request) -> Result<Response, Refusal> {
-        let (mut parts, body) = request.into_parts();
-        self.allow.check(&parts)?;
+    /// Lets a request in, and its answer out to the page it comes from.
+    async fn admit(&self, request: Request) -> Result<Response, Refusal> {
+        let (parts, body) = request.into_parts();
+        let page = self.allow.check(&parts)?;
+        let mut response = if cors::is_preflight(&parts) {
+            cors::preflight(&parts.headers)
+        } else {
+            self.answer(parts, body).await.unwrap_or_else(IntoResponse::into_response)
+        };
+        if let Some(origin) = page {
+            cors::expose(&mut response, origin);
+        }
+        Ok(response)
+    }
+
+    async fn answer(&self, mut parts: Parts, body: Body) -> Result<Response, Refusal> {
         if parts.method != Method::POST {
             return Err(Refusal::method(&parts.method));
         }
         let form = accept::choose(&parts.headers)?;
         accept::content_type(&parts.headers)?;
-        let bytes = body::read(body, BODY_LIMIT).await?;
-        let id = body::check(&bytes)?;
+        let (bytes, _permit) = body::read(body, BODY_LIMIT, &self.bodies).await?;
         // rmcp insists on seeing both types whatever it is going to answer with.
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        let slot = Arc::new(Slot::default());
+        parts.extensions.insert(Arc::clone(&slot));
+        let hangup = parts.extensions.get::<Hangup>().cloned().unwrap_or_default();
+        let response = if body::is_batch(&bytes) {
+            self.batch(parts, &bytes, form).await?
+        } else {
+            self.one(parts, bytes, form).await?
+        };
+        Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
+    }
+
+    async fn one(&self, parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
+        let id = body::check(&bytes)?;
         let service = if form == Form::Json { &self.json } else { &self.events };
-        let response = service.handle(http::Request::from_parts(parts, Full::<Bytes>::new(bytes))).await;
+        let response = service.handle(http::Request::from_parts(parts, Full::new(bytes))).await;
         Ok(error::in_json(response.map(Body::new), id).await)
+    }
+
+    async fn batch(&self, parts: Parts, bytes: &[u8], form: Form) -> Result<Response, Refusal> {
+        let messages = batch::open(bytes, &parts.headers)?;
+        if form == Form::Events {
+            let message = "a batch is answered in JSON: expected an Accept header that admits application/json";
+            return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, message));
+        }
+        let mut answers = batch::Answers::default();
+        for message in messages {
+            if answers.has_room() {
+                let one = self.one(parts.clone(), message, form).await;
+                answers.push(one.unwrap_or_else(IntoResponse::into_response)).await;
+            } else {
+                answers.push_full(&message);
+            }
+        }
+        Ok(answers.into_response())
     }
 }
 

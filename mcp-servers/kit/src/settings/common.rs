@@ -77,8 +77,7 @@ pub(crate) fn flags() -> [Arg; 10] {
         repeated(
             "allowed-origins",
             "ORIGIN,...",
-            "Web origins (https://app.example.com) that are let in besides loopback. Pages cannot call yet: CORS preflight \
-             comes with a later release",
+            "Web origins (https://app.example.com) whose pages may call this server, besides loopback",
         ),
         flag("drain-seconds", "N", "The longest time from SIGTERM to the end [default: 20]"),
         flag(

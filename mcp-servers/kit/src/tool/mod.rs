@@ -16,7 +16,10 @@ use serde_json::{Map, Value};
 pub(crate) use reply::{Answer, Failure};
 pub use reply::{Content, Reply, ToolError};
 
-use crate::call::{Call, RESPONSE_BUDGET};
+use crate::{
+    call::{Call, RESPONSE_BUDGET},
+    capacity::Class,
+};
 
 /// How long a call may take unless its tool says otherwise.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -61,6 +64,8 @@ pub struct Tool {
     pub budget: usize,
     /// The longest one call may take.
     pub timeout: Duration,
+    /// Which other calls share its limit of calls at once.
+    pub class: Class,
     run: Arc<Run>,
 }
 
@@ -99,14 +104,17 @@ impl Tool {
             output_schema: Arc::new(schema::output::<O>()),
             budget: RESPONSE_BUDGET,
             timeout: TIMEOUT,
+            class: Class::Standard,
             run: Arc::new(run),
         }
     }
 
-    /// The same tool with another response budget, in bytes (media is larger than text).
+    /// The same tool with another response budget, in bytes (media is larger than text). More than the usual 64 KiB makes
+    /// it one of the few large calls at once.
     #[must_use]
     pub const fn with_budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
+        self.class = if bytes > RESPONSE_BUDGET { Class::Large } else { Class::Standard };
         self
     }
 

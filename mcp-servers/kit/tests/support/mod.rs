@@ -3,6 +3,7 @@
 //! The client is its own few lines because the tests send what no library would: no Accept, two Hosts, half a request.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of this")]
+#![allow(clippy::indexing_slicing, clippy::needless_pass_by_value, reason = "clippy takes this for no test")]
 
 use std::{
     fmt::Write as _,
@@ -65,6 +66,13 @@ impl Server {
         // Goes on reading, so that the server never waits for somebody to read its log.
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, address, health }
+    }
+
+    /// A line of the process's status in Linux, for example `VmHWM`, in KiB.
+    pub fn kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim_matches([':', ' ', '\t']).trim_end_matches(" kB").trim().parse().unwrap()
     }
 
     pub fn signal(&self, signal: Signal) {
