@@ -1,19 +1,35 @@
 //! The API of mcp-eks, `mcp-eks.dev/v1alpha1`: types alone.
 //!
-//! In: nothing. Out: [`McpServer`] with its schema, CEL rules and printer columns, and [`crd_yaml`], the manifest.
-//! May not touch: clients, runtimes, clocks, the environment.
+//! In: nothing. Out: [`McpServer`] and [`McpServerClass`] with their schemas, CEL rules and printer columns, and
+//! [`generated`], the files made from them. May not touch: clients, runtimes, clocks, the environment.
 
 #![allow(unreachable_pub, reason = "KubeSchema copies each struct into a private scope of its own")]
 
+mod choice;
+mod rule;
+
+pub mod auth;
+pub mod class;
+pub mod expose;
+pub mod identity;
+pub mod kinds;
+pub mod network;
 pub mod pod;
 pub mod quantity;
+pub mod scaling;
+pub mod scheduling;
 pub mod server;
+pub mod session;
 pub mod status;
+pub mod tools;
+pub mod watch;
 
-mod manifest;
+mod generated;
 
-pub use manifest::{CRD_FILE, crd_yaml};
-pub use server::{FilesystemServer, ImageServer, McpServer, McpServerSpec, Root, ServerKind};
+pub use class::{McpServerClass, McpServerClassSpec};
+pub use generated::{Generated, crds, generated};
+pub use kinds::{FilesystemServer, ImageServer, Root, ServerKind};
+pub use server::{McpServer, McpServerSpec};
 pub use status::{Address, McpServerStatus};
 
 /// The API group.

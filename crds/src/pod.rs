@@ -9,7 +9,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::quantity::Quantity;
+use crate::{choice::choice, quantity::Quantity, rule};
 
 /// One environment variable of the server container.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -18,7 +18,8 @@ use crate::quantity::Quantity;
     .message("set value or valueFrom, not both: an environment variable has one source"))]
 pub struct EnvVar {
     /// Name of the variable.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z][-._a-zA-Z0-9]*$"))]
+    #[schemars(length(min = 1, max = 253))]
+    #[x_kube(validation = rule::matches("^[-._a-zA-Z][-._a-zA-Z0-9]*$", "not the name of a variable: use letters, digits and _ . -, and no digit in front, for example LOG_LEVEL"))]
     pub name: String,
     /// The value, taken literally but for `$(OTHER)` references to variables of the same container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -32,8 +33,7 @@ pub struct EnvVar {
 /// Source of an environment variable's value.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.secretKeyRef), has(self.configMapKeyRef), has(self.fieldRef)].filter(set, set).size() == 1")
-    .message("set exactly one of secretKeyRef, configMapKeyRef, fieldRef"))]
+#[x_kube(validation = rule::exactly_one(&["secretKeyRef", "configMapKeyRef", "fieldRef"], "set exactly one of secretKeyRef, configMapKeyRef, fieldRef"))]
 pub struct EnvVarSource {
     /// A key of a Secret in the same namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -60,6 +60,17 @@ pub struct KeyRef {
     pub optional: Option<bool>,
 }
 
+/// A key of a Secret or ConfigMap in the same namespace that the server reads as a file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct MountedKey {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// Key within the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
+}
+
 /// A field of the pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,8 +83,7 @@ pub struct FieldRef {
 /// A Secret or ConfigMap whose every key becomes an environment variable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.configMapRef) != has(self.secretRef)")
-    .message("set exactly one of configMapRef, secretRef"))]
+#[x_kube(validation = rule::exactly_one(&["configMapRef", "secretRef"], "set exactly one of configMapRef, secretRef"))]
 pub struct EnvFromSource {
     /// Put before every key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,16 +108,29 @@ pub struct ObjectRef {
     pub optional: Option<bool>,
 }
 
+/// An object in the same namespace, by name alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+pub struct LocalRef {
+    /// Name of the object.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+/// Value of an annotation.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct AnnotationValue(#[schemars(length(max = 4096))] pub String);
+
 /// A volume of the pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.configMap), has(self.secret), has(self.emptyDir), has(self.persistentVolumeClaim), has(self.csi)].filter(set, set).size() == 1")
-    .message("a volume has exactly one source: configMap, secret, emptyDir, persistentVolumeClaim or csi (hostPath and every other kind are not allowed: they would let a server read the node)"))]
+#[x_kube(validation = rule::exactly_one(&["configMap", "secret", "emptyDir", "persistentVolumeClaim", "csi"], "a volume has exactly one source: configMap, secret, emptyDir, persistentVolumeClaim or csi (hostPath and every other kind are not allowed: they would let a server read the node)"))]
 #[x_kube(validation = Rule::new("!self.name.startsWith('mcp-eks-')")
     .message("volume names that begin with mcp-eks- belong to the operator: choose another name"))]
 pub struct Volume {
     /// Name by which mounts and roots refer to the volume.
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(length(min = 1, max = 63))]
+    #[x_kube(validation = rule::matches(rule::LABEL, "the name of a volume has lower-case letters, digits and '-', for example data"))]
     pub name: String,
     /// Keys of a ConfigMap as files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -154,9 +177,23 @@ pub struct ClaimVolume {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 253))]
     pub claim_name: String,
+    /// How the claim can be mounted, as the claim itself says. It decides how pods are replaced.
+    #[serde(default)]
+    #[schemars(transform = AccessMode::explain)]
+    pub access_mode: AccessMode,
     /// Mounts it read-only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_only: Option<bool>,
+}
+
+choice! {
+    /// How a claim can be mounted.
+    AccessMode {
+        /// By one node: old pods are gone before new ones start.
+        ReadWriteOnce,
+        /// By many nodes: pods are replaced one after the other.
+        ReadWriteMany,
+    }
 }
 
 /// A volume of a CSI driver.
@@ -188,7 +225,8 @@ pub struct VolumeMount {
     #[schemars(length(min = 1, max = 63))]
     pub name: String,
     /// Absolute path in the container.
-    #[schemars(length(min = 2, max = 512), regex(pattern = r"^/[^:]+$"))]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rule::matches("^/[^:]+$", "not a path to mount at: write an absolute one without ':', for example /data"))]
     pub mount_path: String,
     /// A path within the volume instead of its root.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -115,7 +115,10 @@ impl JsonSchema for Quantity {
             "description": "A quantity, for example 500m, 256Mi or 2.",
             "x-kubernetes-int-or-string": true,
             "maxLength": 32,
-            "pattern": r"^\+?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?[0-9]+))?$",
+            "x-kubernetes-validations": [{
+                "rule": "isQuantity(string(self)) && !string(self).startsWith('-')",
+                "message": "not a quantity: write for example 500m, 256Mi or 2",
+            }],
         })
     }
 }

@@ -1,11 +1,24 @@
 //! `McpServer`: one MCP server, as its team writes it.
 
-use kube::{CustomResource, KubeSchema};
+use std::collections::BTreeMap;
+
+use kube::{CustomResource, KubeSchema, core::Rule};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    pod::{EnvFromSource, EnvVar, Resources, Volume, VolumeMount},
+    auth::Auth,
+    expose::Expose,
+    identity::Identity,
+    kinds::ServerKind,
+    network::{LabelValue, Network},
+    pod::{AnnotationValue, EnvFromSource, EnvVar, LocalRef, Resources, Volume, VolumeMount},
+    rule,
+    scaling::Autoscaling,
+    scheduling::{Disruption, Probes, Scheduling},
+    session::Session,
     status::McpServerStatus,
+    tools::Tools,
+    watch::{Audit, Conformance, Telemetry},
 };
 
 /// Replicas when the spec names none: the scale subresource needs a value, and two survive the loss of a node.
@@ -34,6 +47,7 @@ const DEFAULT_REPLICAS: i32 = 2;
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
+    printcolumn(name = "Tools", type_ = "integer", json_path = ".status.mcp.toolCount"),
     printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.address.internal"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -43,16 +57,65 @@ const DEFAULT_REPLICAS: i32 = 2;
         json_path = ".status.conditions[?(@.type==\"Ready\")].message",
         priority = "1"
     ),
-    printcolumn(name = "Image", type_ = "string", json_path = ".spec.server.image.ref", priority = "1")
+    printcolumn(name = "Image", type_ = "string", json_path = ".spec.server.image.ref", priority = "1"),
+    printcolumn(name = "Protocol", type_ = "string", json_path = ".status.mcp.era", priority = "1"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".status.identity.roleArn", priority = "1"),
+    printcolumn(name = "Class", type_ = "string", json_path = ".spec.className", priority = "1")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = needs_class())]
+#[x_kube(validation = class_stays())]
+#[x_kube(validation = open_to_the_internet())]
+#[x_kube(validation = policy_from_tools())]
+#[x_kube(validation = zero_only_when_stateless())]
+#[x_kube(validation = one_pod_for_state())]
+#[x_kube(validation = consent_needs_a_key())]
+#[x_kube(validation = Rule::new("!has(self.image) || !has(self.server.image)")
+    .message("spec.image replaces the image of a bundled server: with spec.server.image write it in spec.server.image.ref"))]
 pub struct McpServerSpec {
+    /// Name of the McpServerClass that says what this server may do; without one it is reached from inside the cluster only
+    /// and has no identity in AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub class_name: Option<String>,
     /// What runs: exactly one kind of server.
     pub server: ServerKind,
-    /// Number of pods.
+    /// Image of a bundled server instead of the operator's own, for example from a mirror or a private registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = rule::image())]
+    pub image: Option<String>,
+    /// Number of pods; not looked at while autoscaling is set, and the number after it is taken out.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: i32,
+    /// How clients and pods belong together, and how a pod ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Session>,
+    /// Which tools clients may use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+    /// How many pods, by load and by the clock; KEDA does it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub autoscaling: Option<Autoscaling>,
+    /// How clients outside the cluster reach the server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expose: Option<Expose>,
+    /// What the server may do in AWS: a role, given to its pods by EKS Pod Identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
+    /// Who may call the server, and how often.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<Auth>,
+    /// Which calls are recorded, and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
+    /// Metrics and traces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<Telemetry>,
+    /// Who may reach the pods, and what they may reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Network>,
     /// CPU, memory and other resources of the server container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -76,80 +139,113 @@ pub struct McpServerSpec {
     #[schemars(length(max = 32))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["mountPath".into()]))]
     pub volume_mounts: Vec<VolumeMount>,
-}
-
-/// What runs: exactly one of the members.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("[has(self.filesystem), has(self.image)].filter(set, set).size() == 1")
-    .message("set exactly one of spec.server.filesystem and spec.server.image: an McpServer runs one server; write a second McpServer for another"))]
-pub struct ServerKind {
-    /// The bundled Filesystem server: reads files below the named roots.
+    /// Where pods run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filesystem: Option<FilesystemServer>,
-    /// Any other MCP server, from its container image.
+    pub scheduling: Option<Scheduling>,
+    /// How many pods may be missing while nodes are drained. Not set: one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<ImageServer>,
-}
-
-/// The bundled Filesystem server.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct FilesystemServer {
-    /// The directories that clients may see, each a volume.
-    #[schemars(length(min = 1, max = 16))]
+    pub disruption: Option<Disruption>,
+    /// How the health of a pod is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
+    /// Whether the server is held against the official conformance suite.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conformance: Option<Conformance>,
+    /// Secrets with which images are pulled, in the same namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
-    pub roots: Vec<Root>,
+    pub image_pull_secrets: Vec<LocalRef>,
+    /// Labels of the pods beside the operator's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub pod_labels: BTreeMap<String, LabelValue>,
+    /// Annotations of the pods beside the operator's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("maxProperties" = 32))]
+    pub pod_annotations: BTreeMap<String, AnnotationValue>,
+    /// Stops the operator from writing anything of this server but its status; what runs goes on running.
+    #[serde(default)]
+    pub paused: bool,
 }
 
-/// A directory that clients may see.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Root {
-    /// First part of the paths below it: clients see /NAME/...
-    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
-    pub name: String,
-    /// Name of a volume in spec.volumes.
-    #[schemars(length(min = 1, max = 63))]
-    pub volume: String,
+impl McpServerSpec {
+    /// Why the pod holds state that a second pod would not have; none when it holds none.
+    #[must_use]
+    pub fn state_in_the_pod(&self) -> Option<&'static str> {
+        use crate::kinds::{Writes, custom::Backend};
+        let server = &self.server;
+        let database = server.database.as_ref().and_then(|it| Some((&it.sqlite.as_ref()?.persistence, it.writes)));
+        let product = server.product.as_ref().and_then(|it| Some((&it.sqlite.as_ref()?.persistence, it.writes)));
+        if let Some((persistence, writes)) = database.or(product)
+            && (persistence.is_some() || writes != Writes::Off)
+        {
+            return Some("SQLite with writes or persistence");
+        }
+        if server.order.as_ref().is_some_and(|order| order.sqlite.is_some()) {
+            return Some("orders in SQLite");
+        }
+        match server.custom.as_ref()?.kv.as_ref()?.backend {
+            Backend::Memory => Some("a key-value store in memory"),
+            Backend::Disk => Some("a key-value store on disk"),
+            Backend::Valkey => None,
+        }
+    }
 }
 
-/// Any MCP server, from its container image.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ImageServer {
-    /// The image, by tag or digest, for example ghcr.io/acme/tools:1.4 or 123456789012.dkr.ecr.us-west-2.amazonaws.com/tools@sha256:...
-    #[serde(rename = "ref")]
-    #[schemars(length(min = 1, max = 512))]
-    #[x_kube(validation = Rule::new(r"self.matches('^([a-zA-Z0-9]([a-zA-Z0-9.-]*[a-zA-Z0-9])?(:[0-9]+)?/)?[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(@sha256:[a-f0-9]{64})?$')")
-        .message("not an image reference: write registry/name:tag or registry/name@sha256:..., for example ghcr.io/acme/tools:1.4"))]
-    pub reference: String,
-    /// Replaces the image's entrypoint.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(length(max = 4096)))]
-    pub command: Vec<String>,
-    /// Arguments of the entrypoint.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 64), inner(length(max = 4096)))]
-    pub args: Vec<String>,
-    /// TCP port on which it serves MCP.
-    #[serde(default = "default_port")]
-    #[schemars(range(min = 1, max = 65535))]
-    pub port: i32,
-    /// Path of the MCP endpoint.
-    #[serde(default = "default_path")]
-    #[schemars(length(min = 1, max = 256), regex(pattern = r"^(/[A-Za-z0-9._~-]+)*/?$"))]
-    pub path: String,
+fn needs_class() -> Rule {
+    Rule::new("has(self.className) || !(has(self.identity) || (has(self.expose) && self.expose.type != 'ClusterIP'))")
+        .message("spec.identity and a load balancer (expose.type LoadBalancer or Ingress) need spec.className: name the McpServerClass that allows them")
+}
+
+/// An association that was made under one class may be forbidden by another.
+fn class_stays() -> Rule {
+    Rule::new("!has(oldSelf.identity) || !has(self.identity) || (has(self.className) == has(oldSelf.className) && (!has(self.className) || self.className == oldSelf.className))")
+        .message("spec.className cannot change while there is a spec.identity: take spec.identity out first, then change the class")
+}
+
+fn open_to_the_internet() -> Rule {
+    Rule::new("!has(self.expose) || self.expose.scheme != 'InternetFacing' || self.expose.acknowledgeUnauthenticated || (has(self.auth) && self.auth.mode != 'None')")
+        .message("expose.scheme InternetFacing lets the whole internet call this server: set spec.auth.mode to ApiKey or Jwt, or expose.acknowledgeUnauthenticated to true if that is what you want")
+}
+
+fn policy_from_tools() -> Rule {
+    Rule::new("!has(self.identity) || !has(self.identity.sessionPolicy) || self.identity.sessionPolicy.type != 'FromTools' || has(self.server.aws)")
+        .message("identity.sessionPolicy FromTools is for spec.server.aws, whose tools declare their AWS actions: use type Inline with a policy, or None")
+}
+
+fn zero_only_when_stateless() -> Rule {
+    Rule::new("!has(self.autoscaling) || !has(self.session) || self.session.mode == 'Stateless' || (self.autoscaling.minReplicas > 0 && (!has(self.autoscaling.schedule) || self.autoscaling.schedule.all(entry, entry.replicas > 0)))")
+        .message("autoscaling to zero ends sessions: set session.mode to Stateless, or keep autoscaling.minReplicas and every schedule at 1 or more")
+}
+
+fn one_pod_for_state() -> Rule {
+    let sqlite = |member: &str| {
+        format!(
+            "(has(self.server.{member}) && has(self.server.{member}.sqlite) && (self.server.{member}.writes != 'Off' || has(self.server.{member}.sqlite.persistence)))"
+        )
+    };
+    let state = [
+        sqlite("database"),
+        sqlite("product"),
+        "(has(self.server.order) && has(self.server.order.sqlite))".to_owned(),
+        "(has(self.server.custom) && has(self.server.custom.kv) && self.server.custom.kv.backend != 'Valkey')"
+            .to_owned(),
+    ];
+    Rule::new(format!("(self.replicas <= 1 && !has(self.autoscaling)) || !({})", state.join(" || ")))
+        .message("this server keeps state in its pod (SQLite with writes or persistence, orders in SQLite, a key-value store in memory or on disk), so a second pod would not know it: set spec.replicas to 1 without autoscaling, or use postgres or Valkey")
+}
+
+fn consent_needs_a_key() -> Rule {
+    let members = ["aws", "database", "filesystem", "product", "order"];
+    let asks = members.map(|member| format!("(has(self.server.{member}) && self.server.{member}.writes == 'Consent')"));
+    Rule::new(format!(
+        "(self.replicas <= 1 && !has(self.autoscaling)) || (has(self.tools) && has(self.tools.consentKeyRef)) || !({})",
+        asks.join(" || ")
+    ))
+    .message("writes: Consent with several replicas needs a key that all pods share: make a Secret with 32 random bytes and name it in spec.tools.consentKeyRef, or set spec.replicas to 1")
 }
 
 fn default_replicas() -> i32 {
     DEFAULT_REPLICAS
-}
-
-fn default_port() -> i32 {
-    8080
-}
-
-fn default_path() -> String {
-    "/mcp".to_owned()
 }

@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
     core::{ApiResource, DynamicObject as Dynamic},
 };
-use mcp_crds::McpServer;
+use mcp_crds::{McpServer, McpServerClass};
 use mcp_e2e::{
     audit::Event,
     cluster::{Cluster, Tier},
@@ -26,6 +26,8 @@ use mcp_e2e::{
 };
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
+
+mod refused;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
@@ -91,47 +93,45 @@ fn filesystem() -> Value {
 
 async fn refused(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("refused").await?;
-    let image = |reference: &str| json!({"server": {"image": {"ref": reference}}});
-    let with_volume = |volume: Value| json!({"server": {"image": {"ref": "a"}}, "volumes": [volume]});
-    let cases = [
-        (
-            "a",
-            json!({"server": {"image": {"ref": "a"}, "filesystem": {"roots": [{"name": "a", "volume": "a"}]}}}),
-            "exactly one of",
-        ),
-        ("a", json!({"server": {}}), "exactly one of"),
-        ("a", image(":::"), "not an image reference"),
-        ("a", image("ghcr.io/UPPER/case"), "not an image reference"),
-        // Unknown fields are pruned when the request says fieldValidation=Ignore, as this client does by default.
-        ("a", with_volume(json!({"name": "host", "hostPath": {"path": "/"}})), "hostPath"),
-        ("a", with_volume(json!({"name": "two", "emptyDir": {}, "configMap": {"name": "b"}})), "exactly one source"),
-        ("a", with_volume(json!({"name": "mcp-eks-tmp", "emptyDir": {}})), "belong to the operator"),
-        ("a.b", image("a"), "becomes the name of a Service"),
-        (
-            "a",
-            json!({"server": {"image": {"ref": "a"}}, "env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]}),
-            "one source",
-        ),
-        (
-            "a",
-            json!({"server": {"image": {"ref": "a"}}, "resources": {"requests": {"cpu": "lots"}}}),
-            "spec.resources.requests",
-        ),
-        ("a", json!({"server": {"image": {"ref": "a"}}, "replicas": -1}), "greater than or equal to 0"),
-    ];
-    for (name, spec, expected) in cases {
-        match space.apply_raw(name, spec.clone()).await {
-            Ok(_) => anyhow::bail!("taken: {spec}"),
-            Err(kube::Error::Api(status)) => {
-                ensure!(
-                    status.code == 422 && status.message.contains(expected),
-                    "{spec}: expected {expected:?} in {status:?}"
-                );
-            }
-            Err(error) => return Err(error.into()),
-        }
+    for (name, spec, expected) in refused::cases() {
+        expect_refusal(space.apply_raw(name, spec.clone()).await, &spec, expected)?;
+    }
+    for spec in refused::taken() {
+        let created = space.apply_raw("a", spec.clone()).await;
+        created.map_err(|error| anyhow::anyhow!("{spec} is refused: {error}"))?;
+        space.servers().delete("a", &DeleteParams::default()).await?;
+    }
+    for (before, after, expected) in refused::edits() {
+        let created = space.apply_raw("a", before.clone()).await;
+        created.map_err(|error| anyhow::anyhow!("{before} is refused: {error}"))?;
+        let resource = ApiResource::erase::<McpServer>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
+        let patch = Patch::Merge(json!({"spec": after}));
+        expect_refusal(api.patch("a", &PatchParams::default(), &patch).await, &after, expected)?;
+        space.servers().delete("a", &DeleteParams::default()).await?;
+    }
+    let classes = ApiResource::erase::<McpServerClass>(&());
+    let classes: Api<DynamicObject> = Api::all_with(space.client.clone(), &classes);
+    for (spec, expected) in refused::classes() {
+        let resource = ApiResource::erase::<McpServerClass>(&());
+        let object = Dynamic::new("a", &resource).data(json!({"spec": spec}));
+        expect_refusal(classes.create(&PostParams::default(), &object).await, &spec, expected)?;
     }
     Ok(())
+}
+
+fn expect_refusal(answer: Result<DynamicObject, kube::Error>, spec: &Value, expected: &str) -> Result<()> {
+    match answer {
+        Ok(_) => anyhow::bail!("taken: {spec}"),
+        Err(kube::Error::Api(status)) => {
+            ensure!(
+                status.code == 422 && status.message.contains(expected),
+                "{spec}: expected {expected:?} in {status:?}"
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Objects as written, without our types in between.

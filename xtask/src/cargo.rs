@@ -5,7 +5,7 @@
 
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::place::Place;
 use crate::program;
@@ -26,12 +26,10 @@ pub(crate) fn build_harness(place: &Place) -> Result<()> {
     program::run(cargo(place, &words).args(CLUSTER))
 }
 
-/// Writes the generated manifest of the CRD; a test of mcp-crds fails while it is stale.
+/// Writes what is generated from the API types: manifests, schemas for editors, the reference; a test of mcp-crds fails
+/// while one of them is stale.
 pub(crate) fn crdgen(place: &Place) -> Result<()> {
-    let words = ["run", "--locked", "--quiet", "--package", "mcp-crds", "--bin", "crdgen"];
-    let manifest = program::output(&mut cargo(place, &words))?;
-    let file = place.root.join("crds/mcp-eks.dev_mcpservers.yaml");
-    std::fs::write(&file, manifest + "\n").with_context(|| format!("cannot write {}", file.display()))
+    program::run(&mut cargo(place, &["run", "--locked", "--quiet", "--package", "mcp-crds", "--bin", "crdgen"]))
 }
 
 /// Builds everything that runs in a local cluster, in one go.

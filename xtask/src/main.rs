@@ -43,7 +43,7 @@ enum Task {
     Check,
     /// Format every Rust file
     Fmt,
-    /// Write the CustomResourceDefinition anew from the types in crds/src
+    /// Write anew what is made from the types in crds/src: manifests, schemas for editors, the reference
     Crdgen,
     /// Everything that CI runs
     Test,

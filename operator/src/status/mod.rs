@@ -92,7 +92,8 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
         selector: Some(selector_text(&server.name_any())),
-        address: url.map(|url| Address { internal: Some(url) }),
+        address: url.map(|url| Address { internal: Some(url), ..Address::default() }),
+        ..McpServerStatus::default()
     }
 }
 
