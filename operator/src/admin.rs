@@ -1,4 +1,4 @@
-//! `/livez` and `/readyz`: is it alive, and has it seen the cluster; `/metrics`: what it counts.
+//! `/livez` and `/readyz`: is it alive, has it seen the cluster, does it lead; `/metrics`: what it counts.
 
 use std::{
     io,
@@ -16,17 +16,30 @@ use axum::{
 };
 use tokio::net::TcpListener;
 
-use crate::{listed::Listed, metrics::Metrics};
+use crate::{
+    leader::{Leadership, State as Election},
+    listed::Listed,
+    metrics::Metrics,
+};
+
+/// What the health endpoints tell about.
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Which kinds have been listed.
+    pub listed: Listed,
+    /// Who works.
+    pub leadership: Leadership,
+}
 
 /// Serves until the process ends. Fails when the address cannot be had.
-pub async fn serve(address: SocketAddr, listed: Listed, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+pub async fn serve(address: SocketAddr, health: Health, metrics: Arc<Metrics>) -> anyhow::Result<()> {
     let listener = bind(address)
         .await
         .with_context(|| format!("cannot listen on --admin-listen {address}: is another operator running?"))?;
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
-        .with_state(listed)
+        .with_state(health)
         .route("/metrics", get(text))
         .with_state(metrics);
     axum::serve(listener, router).await.context("the admin server ended")
@@ -48,12 +61,16 @@ async fn text(State(metrics): State<Arc<Metrics>>) -> Result<impl IntoResponse, 
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 
-/// Ready once every kind was listed; says which are missing.
-async fn readyz(State(listed): State<Listed>) -> (StatusCode, String) {
-    let missing = listed.missing();
-    if missing.is_empty() {
-        (StatusCode::OK, "ok\n".to_owned())
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, format!("not listed yet: {}\n", missing.join(", ")))
+/// Ready once every kind was listed, leading or not; says which are missing, and who leads.
+async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
+    let missing = health.listed.missing();
+    if !missing.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("not listed yet: {}\n", missing.join(", ")));
     }
+    let text = match health.leadership.state() {
+        Election::Leading => "ok: leading\n".to_owned(),
+        Election::Standby { leader: Some(leader) } => format!("ok: standby, {leader} leads\n"),
+        Election::Standby { leader: None } => "ok: standby, nobody is known to lead\n".to_owned(),
+    };
+    (StatusCode::OK, text)
 }

@@ -1,37 +1,62 @@
 //! Wires everything, and decides the order of start and stop.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use kube::{Config, client::ClientBuilder};
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::info;
+use futures::FutureExt;
+use kube::Config;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tracing::{info, warn};
 
 use crate::{
-    admin,
+    admin::{self, Health},
+    client,
     context::Context,
     controller::{self, backoff::Backoff, watches},
     desired::Defaults,
+    leader::{self, Leadership, elect::Elector, fence},
+    listed::Listed,
     metrics::Metrics,
     observe::Recent,
     settings::Settings,
 };
 
+/// Longest wait, after SIGTERM, for reconciles under way.
+const FINISH: Duration = Duration::from_secs(10);
+/// Longest wait for the Lease to be released.
+const RELEASE: Duration = Duration::from_secs(3);
+
 /// Runs the operator until SIGTERM or SIGINT.
+///
+/// Order of stop: no new reconcile, those under way finish, the Lease is released, the process ends.
 pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let config = Config::infer().await.context(
         "no cluster to talk to: inside a cluster a ServiceAccount is needed, outside a kubeconfig (set KUBECONFIG, or try `kubectl config current-context`)",
     )?;
-    info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, servers_image = settings.servers_image, "starting");
+    let identity = leader::identity();
+    info!(version = env!("CARGO_PKG_VERSION"), cluster = %config.cluster_url, servers_image = settings.servers_image, identity, "starting");
+    let lease_namespace = settings.leader_elect_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let closed_at_first = fence::Fence::closed(fence::since_boot);
+    let fence = if settings.leader_elect { closed_at_first } else { fence::Fence::open(fence::since_boot) };
     let metrics = Arc::new(Metrics::default());
-    let requests = metrics.requests.layer(config.cluster_url.authority().map_or("", |host| host.as_str()));
-    let client = ClientBuilder::try_from(config).context("cannot make a client from the cluster's configuration")?;
-    let client = client.with_layer(&requests).build();
+    let client = client::connect(config, &identity, &fence, &metrics)?;
     let (watches, stores, listed) = watches::open(&client, &metrics);
+    let election = settings.leader_elect.then(|| {
+        let name = &settings.leader_elect_name;
+        campaign(Elector::new(client.clone(), &lease_namespace, name, identity, fence), listed.clone())
+    });
+    let (leadership, mut election) = election.unzip();
+    let leadership = leadership.unwrap_or_else(Leadership::without_election);
+    let health = Health { listed, leadership: leadership.clone() };
     let context = Arc::new(Context {
         client,
         stores,
-        listed: listed.clone(),
+        leadership: leadership.clone(),
         defaults: Defaults { servers_image: settings.servers_image, cluster_domain: settings.cluster_domain },
         recent: Recent::default(),
         backoff: Backoff::default(),
@@ -44,8 +69,59 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => info!("SIGINT: finishing what is under way"),
         }
     };
+    let stop = stop.boxed().shared();
+    let bound = stop.clone().then(|()| sleep(FINISH));
     tokio::select! {
-        ended = admin::serve(settings.admin_listen, listed, metrics) => ended,
-        () = controller::run(watches, context, settings.concurrency, stop) => Ok(()),
+        ended = admin::serve(settings.admin_listen, health, metrics.clone()) => return ended,
+        () = count_terms(&metrics, &settings.leader_elect_name, &leadership) => anyhow::bail!("nobody tells who leads any more: this is a bug, please report it with the log"),
+        () = ended(election.as_mut()) => anyhow::bail!("the election ended by itself: this is a bug, please report it with the log"),
+        () = controller::run(watches, context, settings.concurrency, stop) => {}
+        () = bound => warn!(after_seconds = FINISH.as_secs(), "reconciles under way are cut off"),
+    }
+    if let Some(election) = election {
+        let _ = election.stop.send(());
+        let _ = timeout(RELEASE, election.task).await;
+    }
+    Ok(())
+}
+
+/// Keeps the metric that says who leads.
+async fn count_terms(metrics: &Metrics, lease: &str, leadership: &Leadership) {
+    let mut state = leadership.changes();
+    loop {
+        let leads = *state.borrow_and_update() == leader::State::Leading;
+        metrics.leads(lease, leads);
+        if state.changed().await.is_err() {
+            // Without an election nothing ever changes.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// An election under way.
+struct Election {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+/// Campaigns on a task of its own, so that busy reconciles never delay a renewal. Begins when everything is listed: who
+/// sees nothing should not lead.
+fn campaign((elector, leadership): (Elector, Leadership), listed: Listed) -> (Leadership, Election) {
+    let (stop, stopped) = oneshot::channel();
+    let mut stopped = stopped.map(drop);
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = &mut stopped => {}
+            () = listed.all() => elector.run(stopped).await,
+        }
+    });
+    (leadership, Election { stop, task })
+}
+
+/// Resolves if an election ends though nobody stopped it.
+async fn ended(election: Option<&mut Election>) {
+    match election {
+        Some(election) => drop((&mut election.task).await),
+        None => std::future::pending().await,
     }
 }

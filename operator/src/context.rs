@@ -8,7 +8,7 @@ use k8s_openapi::api::{
 };
 use kube::{Client, runtime::reflector::Store};
 
-use crate::{controller::backoff::Backoff, desired::Defaults, listed::Listed, metrics::Metrics, observe::Recent};
+use crate::{controller::backoff::Backoff, desired::Defaults, leader::Leadership, metrics::Metrics, observe::Recent};
 
 /// Longest wait for one answer of the API server.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -20,8 +20,8 @@ pub struct Context {
     pub client: Client,
     /// What is known without asking it.
     pub stores: Stores,
-    /// Which kinds have been listed.
-    pub listed: Listed,
+    /// Whether this operator is the one that works.
+    pub leadership: Leadership,
     /// What the operator adds to every server.
     pub defaults: Defaults,
     /// What was written a moment ago and the stores may not show yet.

@@ -6,11 +6,13 @@
 pub mod admin;
 pub mod app;
 pub mod apply;
+pub mod client;
 pub mod context;
 pub mod controller;
 pub mod desired;
 pub mod diff;
 pub mod error;
+pub mod leader;
 pub mod listed;
 pub mod metrics;
 pub mod observe;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use clap::{Parser, ValueEnum};
+use clap::{ArgAction, Parser, ValueEnum};
 
 /// Turns McpServer objects into running MCP servers.
 ///
@@ -22,6 +22,15 @@ pub struct Settings {
     /// Objects reconciled at the same time.
     #[arg(long, env = "MCP_EKS_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+    /// Several operators at a time, of which one works: it holds a Lease, the others are warm.
+    #[arg(long, env = "MCP_EKS_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub leader_elect: bool,
+    /// Namespace of that Lease; without it the operator's own, or that of the kubeconfig.
+    #[arg(long, env = "MCP_EKS_LEADER_ELECT_NAMESPACE")]
+    pub leader_elect_namespace: Option<String>,
+    /// Name of that Lease: operators that watch different namespaces need different ones.
+    #[arg(long, env = "MCP_EKS_LEADER_ELECT_NAME", default_value = "mcp-eks-operator")]
+    pub leader_elect_name: String,
     /// What to log, as directives: info, debug, mcp_operator=debug,kube=warn.
     #[arg(long, env = "MCP_EKS_LOG", default_value = "info")]
     pub log: String,

@@ -19,7 +19,7 @@ use mcp_operator::{
     controller::{backoff::Backoff, reconcile::reconcile},
     desired::Defaults,
     error::{Class, Error},
-    listed::Listed,
+    leader::Leadership,
     observe::Recent,
 };
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn context(client: Client) -> Context {
     Context {
         client,
         stores,
-        listed: Listed::default(),
+        leadership: Leadership::without_election(),
         defaults,
         recent: Recent::default(),
         backoff: Backoff::default(),

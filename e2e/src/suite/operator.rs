@@ -9,7 +9,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::Stdio,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result};
@@ -44,6 +44,8 @@ pub struct OperatorProcess {
     binary: PathBuf,
     admin: u16,
     home: TempDir,
+    /// Environment variables besides those that every suite's operator has.
+    settings: Vec<(&'static str, String)>,
 }
 
 impl OperatorProcess {
@@ -57,25 +59,90 @@ impl OperatorProcess {
         }
         let wait = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
         output(Command::new(kubectl(cluster)).args(wait).env("KUBECONFIG", cluster.kubeconfig())).await?;
-        let home = tempfile::tempdir()?;
-        write_kubeconfig(cluster, &home.path().join("kubeconfig")).await?;
-        let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let binary = bin_dir.join("mcp-operator");
-        let child = spawn(&binary, home.path(), admin)?;
-        let process = Self { child, binary, admin, home };
+        Self::start_with(cluster, bin_dir, OPERATOR, Vec::new()).await
+    }
+
+    /// Starts one on a cluster that has the manifests, as ServiceAccount `account` of the operator's namespace and with
+    /// `settings` in its environment.
+    pub async fn start_with(
+        cluster: &Cluster,
+        bin_dir: &Path,
+        account: &str,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let process = Self::spawn_with(cluster, bin_dir, account, settings).await?;
         process.ready().await?;
         Ok(process)
     }
 
+    /// Like [`Self::start_with`], but does not wait until it is ready.
+    pub async fn spawn_with(
+        cluster: &Cluster,
+        bin_dir: &Path,
+        account: &str,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let home = tempfile::tempdir()?;
+        write_kubeconfig(cluster, account, &home.path().join("kubeconfig")).await?;
+        let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let binary = bin_dir.join("mcp-operator");
+        let child = spawn(&binary, home.path(), admin, &settings)?;
+        Ok(Self { child, binary, admin, home, settings })
+    }
+
     /// Ends it with SIGTERM and starts it again. Returns when it is ready.
     pub async fn restart(&mut self) -> Result<()> {
-        let pid = self.child.id().context("the operator has ended by itself")?;
-        kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGTERM)?;
-        let status = tokio::time::timeout(Duration::from_secs(10), self.child.wait()).await;
-        let status = status.context("the operator did not end within 10 s of SIGTERM")??;
+        self.stop().await?;
+        self.start_again().await
+    }
+
+    /// Ends it with SIGTERM. Returns how long that took.
+    pub async fn stop(&mut self) -> Result<Duration> {
+        let start = Instant::now();
+        self.signal(Signal::SIGTERM)?;
+        let status = tokio::time::timeout(Duration::from_secs(15), self.child.wait()).await;
+        let status = status.context("the operator did not end within 15 s of SIGTERM")??;
         anyhow::ensure!(status.success(), "the operator ended with {status} after SIGTERM");
-        self.child = spawn(&self.binary, self.home.path(), self.admin)?;
+        Ok(start.elapsed())
+    }
+
+    /// Ends it with SIGKILL: nothing is finished, nothing released.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("kill the operator")
+    }
+
+    /// Starts it again after its end. Returns when it is ready.
+    pub async fn start_again(&mut self) -> Result<()> {
+        self.child = spawn(&self.binary, self.home.path(), self.admin, &self.settings)?;
         self.ready().await
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.child.id().context("the operator has ended by itself")?;
+        kill(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("send {signal} to the operator"))
+    }
+
+    /// What one of its health endpoints says: status and text. Fails when it does not answer.
+    pub async fn health(&self, path: &str) -> Result<(u16, String)> {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build()?;
+        let answer = http.get(format!("http://127.0.0.1:{}/{path}", self.admin)).send().await?;
+        Ok((answer.status().as_u16(), answer.text().await?))
+    }
+
+    /// Waits until it is the one that works. Returns how long that took.
+    pub async fn leads(&self, limit: Duration) -> Result<Duration> {
+        let start = Instant::now();
+        eventually("the operator leads", limit, async || {
+            Ok(match self.health("readyz").await {
+                Ok((200, text)) if text.starts_with("ok: leading") => Ok(()),
+                Ok((_, text)) => Err(text),
+                Err(error) => Err(error.to_string()),
+            })
+        })
+        .await
+        .with_context(|| format!("its log: {}", self.log().unwrap_or_default()))?;
+        Ok(start.elapsed())
     }
 
     /// What it has logged so far.
@@ -83,13 +150,12 @@ impl OperatorProcess {
         Ok(std::fs::read_to_string(self.home.path().join("log"))?)
     }
 
-    async fn ready(&self) -> Result<()> {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin);
-        let http = reqwest::Client::builder().no_proxy().build()?;
+    /// Waits until it is ready.
+    pub async fn ready(&self) -> Result<()> {
         eventually("the operator is ready", Duration::from_secs(30), async || {
-            Ok(match http.get(&url).send().await {
-                Ok(answer) if answer.status().is_success() => Ok(()),
-                Ok(answer) => Err(answer.text().await?),
+            Ok(match self.health("readyz").await {
+                Ok((200, _)) => Ok(()),
+                Ok((_, text)) => Err(text),
                 Err(error) => Err(error.to_string()),
             })
         })
@@ -98,13 +164,15 @@ impl OperatorProcess {
     }
 }
 
-fn spawn(binary: &Path, home: &Path, admin: u16) -> Result<Child> {
+fn spawn(binary: &Path, home: &Path, admin: u16, settings: &[(&str, String)]) -> Result<Child> {
     let log = File::options().create(true).append(true).open(home.join("log"))?;
     Command::new(binary)
         .env("KUBECONFIG", home.join("kubeconfig"))
         .env("MCP_EKS_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
         .env("MCP_EKS_SERVERS_IMAGE", "localhost/mcp-eks-servers:suite")
+        .env("MCP_EKS_LEADER_ELECT_NAMESPACE", OPERATOR_NAMESPACE)
         .env("MCP_EKS_LOG", "info,mcp_operator=debug")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)
@@ -114,11 +182,11 @@ fn spawn(binary: &Path, home: &Path, admin: u16) -> Result<Child> {
 }
 
 /// A kubeconfig with a token of the operator's ServiceAccount in place of the admin's certificate.
-async fn write_kubeconfig(cluster: &Cluster, target: &Path) -> Result<()> {
+async fn write_kubeconfig(cluster: &Cluster, account: &str, target: &Path) -> Result<()> {
     let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), OPERATOR_NAMESPACE);
     let spec = TokenRequestSpec { expiration_seconds: Some(3600 * 4), ..TokenRequestSpec::default() };
     let request = TokenRequest { spec, ..TokenRequest::default() };
-    let answer = accounts.create_token_request(OPERATOR, &PostParams::default(), &request).await?;
+    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
     let token = answer.status.context("the API server gave no token")?.token;
     let mut kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
     for user in &mut kubeconfig.auth_infos {

@@ -25,8 +25,21 @@ use crate::{
 /// Longest reconcile.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Reconciles one server, safely.
+/// Reconciles one server, safely, if this operator leads. What is under way when leadership is lost is dropped: the next
+/// leader looks at everything.
 pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<Action, Error> {
+    let _work = context.metrics.queue.begin(&ObjectRef::from_obj(server.as_ref()));
+    if !context.leadership.leads() {
+        return Ok(Action::await_change());
+    }
+    tokio::select! {
+        biased;
+        () = context.leadership.lost() => Ok(Action::await_change()),
+        outcome = lead(&server, &context) => outcome,
+    }
+}
+
+async fn lead(server: &McpServer, context: &Context) -> Result<Action, Error> {
     let uid = server.uid().unwrap_or_default();
     let span = info_span!(
         "reconcile",
@@ -37,20 +50,18 @@ pub async fn reconcile(server: Arc<McpServer>, context: Arc<Context>) -> Result<
     );
     let object = format!("McpServer {}", server.name_any());
     let begun = Instant::now();
-    let work = context.metrics.queue.begin(&ObjectRef::from_obj(server.as_ref()));
-    let outcome = guarded(object.clone(), DEADLINE, reconcile::reconcile(&server, &context).instrument(span)).await;
+    let outcome = guarded(object.clone(), DEADLINE, reconcile::reconcile(server, context).instrument(span)).await;
     match &outcome {
         Ok(_) => context.backoff.succeeded(&uid),
         // Cut short, the pass could not say so itself. What goes wrong here is in the log, and the next pass tries again.
         Err(error @ (Error::Panic(_) | Error::Deadline { action: "reconcile", .. })) => {
-            let report = guarded(object, CALL_DEADLINE, reconcile::report_cut(&server, &context, error)).await;
+            let report = guarded(object, CALL_DEADLINE, reconcile::report_cut(server, context, error)).await;
             if let Err(error) = report {
                 error!(%error, "the status does not say that the reconcile was cut short");
             }
         }
         Err(_) => {}
     }
-    drop(work);
     context.metrics.reconciled(counted(&outcome), begun.elapsed());
     outcome
 }

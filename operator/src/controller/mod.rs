@@ -50,6 +50,8 @@ pub async fn run(
         .watches_stream(services, asks(queue, owner))
         .watches_stream(deployments, asks(queue, owner))
         .watches_stream(pods, asks(queue, labelled))
+        // A standby let everything pass; whoever begins to lead looks at it.
+        .reconcile_all_on(context.leadership.gained())
         .graceful_shutdown_on(stop);
     controller
         .run(guard::reconcile, on_error, context)
