@@ -57,7 +57,11 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
         client,
         stores,
         leadership: leadership.clone(),
-        defaults: Defaults { servers_image: settings.servers_image, cluster_domain: settings.cluster_domain },
+        defaults: Defaults {
+            servers_image: settings.servers_image,
+            cluster_domain: settings.cluster_domain,
+            operator_namespace: settings.namespace,
+        },
         recent: Recent::default(),
         backoff: Backoff::default(),
         metrics: metrics.clone(),

@@ -1,12 +1,13 @@
 //! Runs a plan in order; nothing else writes children.
 //!
-//! In: the steps of a plan. Out: the children as the API server now holds them, and names that turned out to be
-//! taken. Server-side apply, with a live look before a first write so that nothing foreign is ever taken over, the
-//! uid as precondition afterwards, and one replace where an apply leaves something behind that must go.
+//! In: the steps of a plan. Out: the children as the API server now holds them, those that are gone, and names that turned
+//! out to be taken. Server-side apply, with a live look before a first write so that nothing foreign is ever taken over,
+//! the uid as precondition afterwards, and one replace where an apply leaves something behind that must go. A deletion
+//! goes last, after a live look too, and names the uid that was seen.
 
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams, TypeMeta},
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, TypeMeta},
 };
 use serde_json::Value;
 
@@ -14,8 +15,9 @@ use crate::{
     context::CALL_DEADLINE,
     desired::{Child, ChildKind},
     diff::{
-        Claim, Plan, Step, claim,
+        Claim, Plan, Prune, Step, claim,
         compare::{loses, settle},
+        is_ours,
     },
     error::Error,
     vocabulary::FIELD_MANAGER,
@@ -26,6 +28,8 @@ use crate::{
 pub struct Applied {
     /// Children that were written, as the API server answered.
     pub written: Vec<(ChildKind, Value)>,
+    /// Children that were deleted.
+    pub pruned: Vec<ChildKind>,
     /// Objects that have a child's name and another owner.
     pub conflicts: Vec<String>,
     /// Objects that have a child's name and are on their way out.
@@ -49,6 +53,18 @@ pub async fn apply(client: &Client, plan: Plan, owner: &str) -> Applied {
             Ok(Written::Taken(_)) => applied.leftovers.push(step.child.id()),
             Err(error) => {
                 applied.failure = Some(error);
+                return applied;
+            }
+        }
+    }
+    for unwanted in plan.prune {
+        if !applied.conflicts.is_empty() || !applied.leftovers.is_empty() {
+            break;
+        }
+        match prune(client, &unwanted, owner).await {
+            Ok(()) => applied.pruned.push(unwanted.kind),
+            Err(error) => {
+                applied.failure = Some(error);
                 break;
             }
         }
@@ -64,16 +80,37 @@ enum Written {
     Taken(Claim),
 }
 
+/// Deletes one object, if it is still ours.
+async fn prune(client: &Client, unwanted: &Prune, owner: &str) -> Result<(), Error> {
+    let Prune { kind, namespace, name } = unwanted;
+    let id = unwanted.id();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());
+    let Some(found) = call("get", &id, api.get_opt(name)).await? else { return Ok(()) };
+    if !is_ours(&to_value(&found)?, owner) {
+        return Ok(());
+    }
+    let seen = Preconditions { uid: found.metadata.uid, resource_version: found.metadata.resource_version };
+    let params = DeleteParams { preconditions: Some(seen), ..DeleteParams::background() };
+    match call("delete", &id, api.delete(name, &params)).await {
+        Err(Error::Api { source, .. }) if is_gone(&source) => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
 /// Writes one child.
 async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Error> {
     let child = &step.child;
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &child.namespace, &child.kind.resource());
     let mut live = step.live.clone();
     if live.is_none()
-        && let Some(found) = call("get", child, api.get_opt(&child.name)).await?
+        && let Some(found) = call("get", &child.id(), api.get_opt(&child.name)).await?
     {
         let found = to_value(&found)?;
-        match claim(&found, owner, &child.name) {
+        match claim(&found, owner, &child.server) {
             Claim::Ours => live = Some(found),
             taken => return Ok(Written::Taken(taken)),
         }
@@ -87,7 +124,7 @@ async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Err
         metadata.insert("uid".to_owned(), uid.clone());
     }
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let answer = to_value(&call("apply", child, api.patch(&child.name, &params, &Patch::Apply(&object))).await?)?;
+    let answer = to_value(&call("apply", &child.id(), api.patch(&child.name, &params, &Patch::Apply(&object))).await?)?;
     // The store lagged: something foreign came in after it was filled.
     let replaced = drop_foreign(&api, child, &answer).await?;
     Ok(Written::Object(replaced.unwrap_or(answer)))
@@ -105,19 +142,19 @@ async fn drop_foreign(api: &Api<DynamicObject>, child: &Child, live: &Value) -> 
     let resource = child.kind.resource();
     body.types.get_or_insert(TypeMeta { api_version: resource.api_version, kind: resource.kind });
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    to_value(&call("replace", child, api.replace(&child.name, &params, &body)).await?).map(Some)
+    to_value(&call("replace", &child.id(), api.replace(&child.name, &params, &body)).await?).map(Some)
 }
 
 /// One call under its deadline.
 async fn call<T>(
     action: &'static str,
-    child: &Child,
+    object: &str,
     answer: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, Error> {
     match tokio::time::timeout(CALL_DEADLINE, answer).await {
         Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Error::Api { action, object: child.id(), source: Box::new(source) }),
-        Err(_) => Err(Error::Deadline { action, object: child.id(), limit: CALL_DEADLINE }),
+        Ok(Err(source)) => Err(Error::Api { action, object: object.to_owned(), source: Box::new(source) }),
+        Err(_) => Err(Error::Deadline { action, object: object.to_owned(), limit: CALL_DEADLINE }),
     }
 }
 

@@ -4,11 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
-use kube::{Client, runtime::reflector::Store};
+use kube::{Client, core::PartialObjectMeta, runtime::reflector::Store};
 
-use crate::{controller::backoff::Backoff, desired::Defaults, leader::Leadership, metrics::Metrics, observe::Recent};
+use crate::{
+    controller::backoff::Backoff, desired::Defaults, index::Index, leader::Leadership, metrics::Metrics,
+    observe::Recent,
+};
 
 /// Longest wait for one answer of the API server.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
@@ -37,10 +42,20 @@ pub struct Context {
 pub struct Stores {
     /// ServiceAccounts with our label.
     pub service_accounts: Store<ServiceAccount>,
+    /// ConfigMaps with our label.
+    pub settings: Store<ConfigMap>,
+    /// NetworkPolicies with our label.
+    pub network_policies: Store<NetworkPolicy>,
     /// Services with our label.
     pub services: Store<Service>,
     /// Deployments with our label.
     pub deployments: Store<Deployment>,
+    /// PodDisruptionBudgets with our label.
+    pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods with our label, without their spec.
     pub pods: Store<Pod>,
+    /// Names of pods by their server.
+    pub pods_by_server: Index<Pod>,
+    /// Every ConfigMap, by nothing but its name, uid and resourceVersion.
+    pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
 }

@@ -12,6 +12,7 @@ pub mod controller;
 pub mod desired;
 pub mod diff;
 pub mod error;
+pub mod index;
 pub mod leader;
 pub mod listed;
 pub mod metrics;

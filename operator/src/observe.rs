@@ -16,10 +16,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::{
-    context::Context,
-    desired::ChildKind,
+    context::{Context, Stores},
+    desired::{ChildKind, names, roll},
     diff::Live,
-    vocabulary::{ConditionType, SERVER_LABEL},
+    vocabulary::ConditionType,
 };
 
 /// How long an answer counts when the store never shows it.
@@ -32,6 +32,8 @@ pub struct Observed {
     pub live: Live,
     /// Its pods, by name.
     pub pods: Vec<Arc<Pod>>,
+    /// The ConfigMaps that its spec names.
+    pub config_maps: roll::Versions,
     /// Its status.
     pub status: McpServerStatus,
     /// Look again then: an answer stands in for the store until that time.
@@ -45,9 +47,12 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
     let mut observed = Observed::default();
     for kind in ChildKind::ALL {
         let shown = match kind {
-            ChildKind::ServiceAccount => find(&stores.service_accounts, server),
-            ChildKind::Service => find(&stores.services, server),
-            ChildKind::Deployment => find(&stores.deployments, server),
+            ChildKind::ServiceAccount => find(&stores.service_accounts, kind, server),
+            ChildKind::ConfigMap => find(&stores.settings, kind, server),
+            ChildKind::NetworkPolicy => find(&stores.network_policies, kind, server),
+            ChildKind::Service => find(&stores.services, kind, server),
+            ChildKind::Deployment => find(&stores.deployments, kind, server),
+            ChildKind::PodDisruptionBudget => find(&stores.disruption_budgets, kind, server),
         };
         let newest = context.recent.newest(&key(kind.name(), server), shown, &mut observed.again);
         observed.live.extend(newest.map(|object| (kind, object)));
@@ -61,8 +66,8 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
         .status
         .conditions
         .retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
-    observed.pods = stores.pods.state_filter(|pod| belongs_to(pod, server));
-    observed.pods.sort_by_key(|pod| pod.name_any());
+    observed.pods = pods(stores, server);
+    observed.config_maps = config_maps(stores, server);
     observed
 }
 
@@ -73,16 +78,27 @@ pub fn key(kind: &str, server: &McpServer) -> String {
     format!("{kind}/{}", server.uid().unwrap_or_default())
 }
 
-fn find<K>(store: &Store<K>, server: &McpServer) -> Option<Value>
+fn find<K>(store: &Store<K>, kind: ChildKind, server: &McpServer) -> Option<Value>
 where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
 {
-    let at = ObjectRef::new(&server.name_any()).within(&server.namespace()?);
+    let at = ObjectRef::new(&names::child(kind, &server.name_any())).within(&server.namespace()?);
     serde_json::to_value(store.get(&at)?.as_ref()).ok()
 }
 
-fn belongs_to(pod: &Pod, server: &McpServer) -> bool {
-    pod.namespace() == server.namespace() && pod.labels().get(SERVER_LABEL) == Some(&server.name_any())
+fn pods(stores: &Stores, server: &McpServer) -> Vec<Arc<Pod>> {
+    let namespace = server.namespace().unwrap_or_default();
+    let names = stores.pods_by_server.names(&namespace, &server.name_any());
+    names.iter().filter_map(|name| stores.pods.get(&ObjectRef::new(name).within(&namespace))).collect()
+}
+
+fn config_maps(stores: &Stores, server: &McpServer) -> roll::Versions {
+    let namespace = server.namespace().unwrap_or_default();
+    let version = |name: &str| {
+        let found = stores.config_maps.get(&ObjectRef::new(name).within(&namespace))?;
+        Some(format!("{}/{}", found.metadata.uid.as_ref()?, found.metadata.resource_version.as_ref()?))
+    };
+    roll::config_maps(&server.spec).into_iter().map(|name| (name.clone(), version(&name))).collect()
 }
 
 /// Answers of the API server to our own writes, until the stores show them.

@@ -16,6 +16,9 @@ pub struct Settings {
     /// DNS domain of the cluster: the last part of Service names.
     #[arg(long, env = "MCP_EKS_CLUSTER_DOMAIN", default_value = "cluster.local")]
     pub cluster_domain: String,
+    /// Namespace of the operator: NetworkPolicies let it call every server.
+    #[arg(long, env = "MCP_EKS_NAMESPACE", default_value = "mcp-eks-system")]
+    pub namespace: String,
     /// Address of /livez and /readyz.
     #[arg(long, env = "MCP_EKS_ADMIN_LISTEN", default_value = "127.0.0.1:8081")]
     pub admin_listen: SocketAddr,

@@ -15,6 +15,26 @@ pub const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=mcp-eks";
 pub const SERVER_LABEL: &str = "mcp-eks.dev/server";
 /// Annotation on every child: a hash of what was applied, so that a field dropped from the spec is noticed.
 pub const APPLIED_HASH: &str = "mcp-eks.dev/applied-hash";
+/// Annotation of the pod template: a hash of the settings file, which a server reads at its start alone.
+pub const SETTINGS_HASH: &str = "mcp-eks.dev/settings-hash";
+/// Annotation of the pod template: a hash of which ConfigMaps the spec names and of their versions.
+pub const CONFIG_MAPS_HASH: &str = "mcp-eks.dev/config-maps-hash";
+
+/// Words of other projects, by which they find an MCP server behind a Service.
+pub mod discovery {
+    /// `appProtocol` of the port, for agentgateway.
+    pub const APP_PROTOCOL: &str = "agentgateway.dev/mcp";
+    /// Annotation: path of the endpoint.
+    pub const AGENTGATEWAY_PATH: &str = "agentgateway.dev/mcp-path";
+    /// Label with the value `true`: kagent lists the Service as a tool server.
+    pub const KAGENT_LABEL: &str = "kagent.dev/mcp-service";
+    /// Annotation: path of the endpoint.
+    pub const KAGENT_PATH: &str = "kagent.dev/mcp-service-path";
+    /// Annotation: port of the endpoint.
+    pub const KAGENT_PORT: &str = "kagent.dev/mcp-service-port";
+    /// Annotation: transport of the endpoint.
+    pub const KAGENT_PROTOCOL: &str = "kagent.dev/mcp-service-protocol";
+}
 
 /// Type of a status condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -19,6 +19,7 @@ use mcp_operator::{
     controller::{backoff::Backoff, reconcile::reconcile},
     desired::Defaults,
     error::{Class, Error},
+    index::Index,
     leader::Leadership,
     observe::Recent,
 };
@@ -98,11 +99,20 @@ fn refusal(code: u16, message: &str) -> Response<Body> {
 fn context(client: Client) -> Context {
     let stores = Stores {
         service_accounts: reflector::store().0,
+        settings: reflector::store().0,
+        network_policies: reflector::store().0,
         services: reflector::store().0,
         deployments: reflector::store().0,
+        disruption_budgets: reflector::store().0,
         pods: reflector::store().0,
+        pods_by_server: Index::new(|_| Vec::new()),
+        config_maps: reflector::store().0,
     };
-    let defaults = Defaults { servers_image: "servers".to_owned(), cluster_domain: "cluster.local".to_owned() };
+    let defaults = Defaults {
+        servers_image: "servers".to_owned(),
+        cluster_domain: "cluster.local".to_owned(),
+        operator_namespace: "mcp-eks-system".to_owned(),
+    };
     Context {
         client,
         stores,
@@ -146,10 +156,14 @@ async fn a_new_server_costs_a_look_and_a_write_a_child_and_one_status() {
     let expected = [
         "GET serviceaccounts",
         "PATCH serviceaccounts",
+        "GET networkpolicies",
+        "PATCH networkpolicies",
         "GET services",
         "PATCH services",
         "GET deployments",
         "PATCH deployments",
+        "GET poddisruptionbudgets",
+        "PATCH poddisruptionbudgets",
         "PATCH mcpservers/status",
     ];
     assert_eq!(calls.lock().unwrap().drain(..).map(|(call, _)| call).collect::<Vec<_>>(), expected);

@@ -26,6 +26,7 @@ use self::watches::Watches;
 use crate::{
     context::Context,
     error::{Class, Error},
+    index::Index,
     metrics::Queue,
     vocabulary::SERVER_LABEL,
 };
@@ -40,15 +41,31 @@ pub async fn run(
     concurrency: u16,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let Watches { servers, server_store, service_accounts, services, deployments, pods } = watches;
+    let Watches {
+        servers,
+        server_store,
+        servers_by_config_map,
+        service_accounts,
+        settings,
+        network_policies,
+        services,
+        deployments,
+        disruption_budgets,
+        pods,
+        config_maps,
+    } = watches;
     let metrics = context.metrics.clone();
     metrics.starting(concurrency, server_store.clone());
     let queue = &metrics.queue;
     let controller = Controller::for_stream(servers.inspect(asked(queue)), server_store)
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(concurrency))
         .watches_stream(service_accounts, asks(queue, owner))
+        .watches_stream(settings, asks(queue, owner))
+        .watches_stream(network_policies, asks(queue, owner))
         .watches_stream(services, asks(queue, owner))
         .watches_stream(deployments, asks(queue, owner))
+        .watches_stream(disruption_budgets, asks(queue, owner))
+        .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
         .watches_stream(pods, asks(queue, labelled))
         // A standby let everything pass; whoever begins to lead looks at it.
         .reconcile_all_on(context.leadership.gained())
@@ -77,16 +94,17 @@ fn asked(queue: &Queue) -> impl FnMut(&Result<McpServer, watcher::Error>) + Send
     move |event| event.iter().for_each(|server| queue.asked(&ObjectRef::from_obj(server)))
 }
 
-/// Counts the server that an event of another object asks to look at, as `of` says.
-fn asks<K>(
+/// Counts the servers that an event of another object asks to look at, as `of` says.
+fn asks<K, I>(
     queue: &Queue,
-    of: impl Fn(&ObjectMeta) -> Option<ObjectRef<McpServer>> + Send + Sync + 'static,
-) -> impl Fn(K) -> Option<ObjectRef<McpServer>> + Send + Sync + 'static
+    of: impl Fn(&ObjectMeta) -> I + Send + Sync + 'static,
+) -> impl Fn(K) -> Vec<ObjectRef<McpServer>> + Send + Sync + 'static
 where
     K: Resource,
+    I: IntoIterator<Item = ObjectRef<McpServer>>,
 {
     let queue = queue.clone();
-    move |object| of(object.meta()).inspect(|server| queue.asked(server))
+    move |object| of(object.meta()).into_iter().inspect(|server| queue.asked(server)).collect()
 }
 
 /// The server that controls a child.
@@ -103,6 +121,13 @@ fn owner(child: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
 fn labelled(pod: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
     let name = pod.labels.as_ref()?.get(SERVER_LABEL)?;
     Some(ObjectRef::new(name).within(pod.namespace.as_deref()?))
+}
+
+/// The servers whose specs name a ConfigMap.
+fn named_by(servers: &Index<McpServer>, config_map: &ObjectMeta) -> Vec<ObjectRef<McpServer>> {
+    let namespace = config_map.namespace.as_deref().unwrap_or_default();
+    let names = servers.names(namespace, config_map.name.as_deref().unwrap_or_default());
+    names.iter().map(|name| ObjectRef::new(name).within(namespace)).collect()
 }
 
 /// Decides when a failed object is looked at again.

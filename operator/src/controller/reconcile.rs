@@ -30,7 +30,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let mut observed = observe(context, server);
     let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
         Ok(valid) => {
-            let plan = diff::plan(&desired::build(&valid), &observed.live, &owner);
+            let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
             (Some(hosts::internal_url(&valid)), apply(&context.client, plan, &owner).await, None)
         }
         Err(problems) => (None, Applied::default(), Some(problems)),

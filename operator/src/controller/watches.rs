@@ -5,10 +5,14 @@ use std::fmt::Debug;
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource, ResourceExt,
+    core::PartialObjectMeta,
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, predicates,
         reflector::{self, Store},
@@ -21,13 +25,17 @@ use serde::de::DeserializeOwned;
 use super::without_errors;
 use crate::{
     context::Stores,
+    desired::roll,
+    index::Index,
     listed::{Listed, Mark},
     metrics::Metrics,
-    vocabulary::MANAGED_SELECTOR,
+    vocabulary::{MANAGED_SELECTOR, SERVER_LABEL},
 };
 
 /// Seconds after which a watch is opened anew: a connection that died silently goes unnoticed for no longer.
 const WATCH_SECONDS: u32 = 45;
+/// Leaves out the ConfigMap that every namespace has, and no server names.
+const OTHER_CONFIG_MAPS: &str = "metadata.name!=kube-root-ca.crt";
 
 /// A stream of changed objects.
 pub type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
@@ -39,14 +47,24 @@ pub struct Watches {
     pub servers: Changes<McpServer>,
     /// Every server.
     pub server_store: Store<McpServer>,
+    /// Names of servers by the ConfigMaps that they name.
+    pub servers_by_config_map: Index<McpServer>,
     /// Changed or deleted ServiceAccounts.
     pub service_accounts: Changes<ServiceAccount>,
+    /// Changed or deleted settings files.
+    pub settings: Changes<ConfigMap>,
+    /// Changed or deleted NetworkPolicies.
+    pub network_policies: Changes<NetworkPolicy>,
     /// Changed or deleted Services.
     pub services: Changes<Service>,
     /// Changed or deleted Deployments.
     pub deployments: Changes<Deployment>,
+    /// Changed or deleted PodDisruptionBudgets.
+    pub disruption_budgets: Changes<PodDisruptionBudget>,
     /// Changed or deleted pods.
     pub pods: Changes<Pod>,
+    /// Changed or deleted ConfigMaps, whoever owns them.
+    pub config_maps: Changes<PartialObjectMeta<ConfigMap>>,
 }
 
 /// Opens every stream.
@@ -56,33 +74,61 @@ pub fn open(client: &Client, metrics: &Metrics) -> (Watches, Stores, Listed) {
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_account_store, service_accounts) =
         reflect::<ServiceAccount>(client, listed.add("serviceaccounts"), children(), |_| ());
+    let (settings_store, settings) = reflect::<ConfigMap>(client, listed.add("settings"), children(), |_| ());
+    let (policy_store, network_policies) =
+        reflect::<NetworkPolicy>(client, listed.add("networkpolicies"), children(), |_| ());
     let (service_store, services) = reflect::<Service>(client, listed.add("services"), children(), |_| ());
     let (deployment_store, deployments) = reflect::<Deployment>(client, listed.add("deployments"), children(), |_| ());
+    let (budget_store, disruption_budgets) =
+        reflect::<PodDisruptionBudget>(client, listed.add("poddisruptionbudgets"), children(), |_| ());
     let (pod_store, pods) = reflect::<Pod>(client, listed.add("pods"), children(), |pod| pod.spec = None);
+    let pods_by_server = Index::<Pod>::new(|pod| pod.labels().get(SERVER_LABEL).cloned().into_iter().collect());
+    let others = watcher::Config::default().fields(OTHER_CONFIG_MAPS);
+    let (config_map_store, config_maps) =
+        reflect::<PartialObjectMeta<ConfigMap>>(client, listed.add("configmaps"), others, keep_version);
     let children_listed = listed.clone().all();
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
+    let servers_by_config_map = Index::<McpServer>::new(|server| roll::config_maps(&server.spec).into_iter().collect());
     // A status is written by us alone: what changes nothing else is no work.
     let of_interest = predicates::generation
         .combine(predicates::finalizers)
         .combine(predicates::labels)
         .combine(predicates::annotations);
-    let servers = servers.applied_objects().predicate_filter(of_interest, PredicateConfig::default());
+    let servers = indexed(servers, &servers_by_config_map)
+        .applied_objects()
+        .predicate_filter(of_interest, PredicateConfig::default());
     let stores = Stores {
         service_accounts: service_account_store,
+        settings: settings_store,
+        network_policies: policy_store,
         services: service_store,
         deployments: deployment_store,
+        disruption_budgets: budget_store,
         pods: pod_store,
+        pods_by_server: pods_by_server.clone(),
+        config_maps: config_map_store,
     };
     let watches = Watches {
         servers: counted("McpServer", after(children_listed, servers)),
         server_store,
+        servers_by_config_map,
         service_accounts: counted("ServiceAccount", service_accounts.touched_objects()),
+        settings: counted("ConfigMap", settings.touched_objects()),
+        network_policies: counted("NetworkPolicy", network_policies.touched_objects()),
         services: counted("Service", services.touched_objects()),
         deployments: counted("Deployment", deployments.touched_objects()),
-        pods: counted("Pod", pods.touched_objects()),
+        disruption_budgets: counted("PodDisruptionBudget", disruption_budgets.touched_objects()),
+        pods: counted("Pod", indexed(pods, &pods_by_server).touched_objects()),
+        config_maps: counted("ConfigMap", config_maps.touched_objects()),
     };
     (watches, stores, listed)
+}
+
+/// Keeps what tells one version of an object from another.
+fn keep_version<K>(object: &mut PartialObjectMeta<K>) {
+    let ObjectMeta { name, namespace, uid, resource_version, .. } = std::mem::take(&mut object.metadata);
+    object.metadata = ObjectMeta { name, namespace, uid, resource_version, ..ObjectMeta::default() };
 }
 
 type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
@@ -104,6 +150,12 @@ where
         .inspect(move |event| mark.see(event, held.len()))
         .boxed();
     (store, events)
+}
+
+/// Events that an index has seen.
+fn indexed<K: Resource + Send + 'static>(events: Events<K>, index: &Index<K>) -> Events<K> {
+    let index = index.clone();
+    events.inspect(move |event| index.see(event)).boxed()
 }
 
 /// A stream that begins when something is done. The Controller holds every reconcile until the servers are listed, and

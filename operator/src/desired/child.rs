@@ -2,14 +2,16 @@
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Service, ServiceAccount},
+    core::v1::{ConfigMap, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{Resource, core::ApiResource};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::Valid;
+use super::{Valid, names};
 use crate::vocabulary::APPLIED_HASH;
 
 /// The kinds of children.
@@ -17,23 +19,39 @@ use crate::vocabulary::APPLIED_HASH;
 pub enum ChildKind {
     /// Identity of the pods.
     ServiceAccount,
+    /// The settings file of a bundled server.
+    ConfigMap,
+    /// Who may talk to the pods, and to whom they may talk.
+    NetworkPolicy,
     /// The address inside the cluster.
     Service,
     /// The pods.
     Deployment,
+    /// How many pods a drain may take at once.
+    PodDisruptionBudget,
 }
 
 impl ChildKind {
     /// Every kind, in the order in which children are applied.
-    pub const ALL: [Self; 3] = [Self::ServiceAccount, Self::Service, Self::Deployment];
+    pub const ALL: [Self; 6] = [
+        Self::ServiceAccount,
+        Self::ConfigMap,
+        Self::NetworkPolicy,
+        Self::Service,
+        Self::Deployment,
+        Self::PodDisruptionBudget,
+    ];
 
     /// Group, version and plural of the kind.
     #[must_use]
     pub fn resource(self) -> ApiResource {
         match self {
             Self::ServiceAccount => ApiResource::erase::<ServiceAccount>(&()),
+            Self::ConfigMap => ApiResource::erase::<ConfigMap>(&()),
+            Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Self::Service => ApiResource::erase::<Service>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
+            Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
         }
     }
 
@@ -42,8 +60,21 @@ impl ChildKind {
     pub fn name(self) -> &'static str {
         match self {
             Self::ServiceAccount => "ServiceAccount",
+            Self::ConfigMap => "ConfigMap",
+            Self::NetworkPolicy => "NetworkPolicy",
             Self::Service => "Service",
             Self::Deployment => "Deployment",
+            Self::PodDisruptionBudget => "PodDisruptionBudget",
+        }
+    }
+
+    /// Whether one and the same server can do without this child, so that it is deleted when the spec no longer asks for it.
+    /// The others go by garbage collection alone: the operator has no right to delete them.
+    #[must_use]
+    pub fn is_optional(self) -> bool {
+        match self {
+            Self::NetworkPolicy | Self::PodDisruptionBudget => true,
+            Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::Deployment => false,
         }
     }
 }
@@ -57,6 +88,8 @@ pub struct Child {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// Name of its server.
+    pub server: String,
     /// The object, apiVersion and kind included.
     pub object: Value,
 }
@@ -73,7 +106,8 @@ impl Child {
                 map.insert(APPLIED_HASH.to_owned(), Value::String(hash));
             }
         }
-        Self { kind, namespace: server.namespace.clone(), name: server.name.clone(), object }
+        let name = names::child(kind, &server.name);
+        Self { kind, namespace: server.namespace.clone(), name, server: server.name.clone(), object }
     }
 
     /// Kind and name, for messages.
@@ -84,7 +118,7 @@ impl Child {
 }
 
 /// A short hash of the meaning of an object: serde_json keeps keys sorted.
-fn hash_of(object: &Value) -> String {
+pub(super) fn hash_of(object: &Value) -> String {
     let digest = Sha256::digest(object.to_string());
     let (first, _) = digest.split_at(8);
     format!("{:016x}", first.iter().fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte)))

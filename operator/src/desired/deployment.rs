@@ -1,4 +1,7 @@
 //! The Deployment around the pod: how many, and how one template follows another without a gap.
+//! `annotations` are those of the template: hashes of what pods read at their start.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::{
@@ -8,16 +11,16 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use super::{Valid, labels, pod};
+use super::{ChildKind, Valid, labels, pod};
 
 /// Old templates kept for `kubectl rollout undo`.
 const REVISIONS: i32 = 3;
 /// Seconds without a new ready pod after which a rollout counts as stuck.
 const PROGRESS_DEADLINE_SECONDS: i32 = 180;
 
-pub(super) fn build(server: &Valid) -> Deployment {
+pub(super) fn build(server: &Valid, annotations: BTreeMap<String, String>) -> Deployment {
     Deployment {
-        metadata: labels::metadata(server),
+        metadata: labels::metadata(ChildKind::Deployment, server),
         spec: Some(DeploymentSpec {
             replicas: Some(server.replicas),
             revision_history_limit: Some(REVISIONS),
@@ -31,7 +34,11 @@ pub(super) fn build(server: &Valid) -> Deployment {
                 }),
             }),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(labels::labels(server)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::labels(server)),
+                    annotations: (!annotations.is_empty()).then_some(annotations),
+                    ..ObjectMeta::default()
+                }),
                 spec: Some(pod::build(server)),
             },
             ..DeploymentSpec::default()

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-use super::Valid;
+use super::{ChildKind, Valid, names};
 use crate::vocabulary::{MANAGED_BY, SERVER_LABEL};
 
-/// Metadata of a child: the server's name, our labels, one controlling owner.
-pub(super) fn metadata(server: &Valid) -> ObjectMeta {
+/// Metadata of a child: its name, our labels, one controlling owner.
+pub(super) fn metadata(kind: ChildKind, server: &Valid) -> ObjectMeta {
     ObjectMeta {
-        name: Some(server.name.clone()),
+        name: Some(names::child(kind, &server.name)),
         namespace: Some(server.namespace.clone()),
         labels: Some(labels(server)),
         owner_references: Some(vec![OwnerReference {

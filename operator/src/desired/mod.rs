@@ -1,13 +1,18 @@
 //! What the cluster should hold for one server: pure, one builder a kind, infallible after `validate`.
 //!
-//! In: a [`Valid`] server. Out: [`Child`] objects in the order in which they are applied. May not touch: clients,
+//! In: a [`Valid`] server, and the versions of the ConfigMaps that it names. Out: [`Child`] objects in the order in which they are applied. May not touch: clients,
 //! clocks, the environment.
 
 pub mod child;
+pub mod config_map;
 pub mod deployment;
+pub mod disruption;
 pub mod hosts;
 pub mod labels;
+pub mod names;
+pub mod network;
 pub mod pod;
+pub mod roll;
 pub mod service;
 pub mod service_account;
 pub mod validate;
@@ -17,10 +22,16 @@ pub use validate::{Defaults, Problem, Valid, validate};
 
 /// Builds every child of a server, in the order in which they are to be applied.
 #[must_use]
-pub fn build(server: &Valid) -> Vec<Child> {
-    vec![
-        Child::seal(ChildKind::ServiceAccount, server, &service_account::build(server)),
-        Child::seal(ChildKind::Service, server, &service::build(server)),
-        Child::seal(ChildKind::Deployment, server, &deployment::build(server)),
-    ]
+pub fn build(server: &Valid, config_maps: &roll::Versions) -> Vec<Child> {
+    let settings = config_map::build(server);
+    let deployment = deployment::build(server, roll::annotations(settings.as_ref(), config_maps));
+    let children = [
+        Some(Child::seal(ChildKind::ServiceAccount, server, &service_account::build(server))),
+        settings.map(|settings| Child::seal(ChildKind::ConfigMap, server, &settings)),
+        network::build(server).map(|policy| Child::seal(ChildKind::NetworkPolicy, server, &policy)),
+        Some(Child::seal(ChildKind::Service, server, &service::build(server))),
+        Some(Child::seal(ChildKind::Deployment, server, &deployment)),
+        disruption::build(server).map(|budget| Child::seal(ChildKind::PodDisruptionBudget, server, &budget)),
+    ];
+    children.into_iter().flatten().collect()
 }

@@ -5,20 +5,20 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, Lifecycle, LifecycleHandler,
-        PodSecurityContext, PodSpec, Probe, SeccompProfile, SecurityContext, SleepAction, TCPSocketAction, Volume,
-        VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, Lifecycle,
+        LifecycleHandler, PodSecurityContext, PodSpec, Probe, SeccompProfile, SecurityContext, SleepAction,
+        TCPSocketAction, Volume, VolumeMount,
     },
     apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
 };
 
+pub(super) use super::names::OWN_PREFIX;
 use super::{
-    Valid, hosts,
+    ChildKind, Valid, config_map,
+    names::{self, SETTINGS_VOLUME, TMP_VOLUME},
     validate::{Root, Runs},
 };
 
-/// Begin of the names of volumes that the operator adds.
-pub(super) const OWN_PREFIX: &str = "mcp-eks-";
 /// Where the roots of a Filesystem server are mounted.
 pub(super) const ROOTS_DIR: &str = "/roots";
 /// Name of the MCP port.
@@ -27,6 +27,7 @@ pub(super) const MCP_PORT_NAME: &str = "mcp";
 const CONTAINER: &str = "server";
 const HEALTH_PORT_NAME: &str = "health";
 const HEALTH_PORT: i32 = 9090;
+const SETTINGS_DIR: &str = "/etc/mcp-eks";
 const UID: i64 = 10001;
 const TMP: &str = "/tmp";
 /// Seconds in which endpoints forget the pod while it still answers.
@@ -91,7 +92,7 @@ fn container(server: &Valid) -> Container {
         ..Container::default()
     };
     match &server.runs {
-        Runs::Filesystem { roots, .. } => bundled(&mut container, "mcp-filesystem", server, roots),
+        Runs::Filesystem { .. } => bundled(&mut container, "mcp-filesystem", server),
         Runs::Image { command, args, port, .. } => {
             container.command = (!command.is_empty()).then(|| command.clone());
             container.args = (!args.is_empty()).then(|| args.clone());
@@ -103,18 +104,16 @@ fn container(server: &Valid) -> Container {
     container
 }
 
-/// Ports, probes and arguments of a server of ours.
-fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Root]) {
-    let mut args = vec![
+/// Ports, probes and arguments of a server of ours. What its own pod has to agree with is an argument, which wins over
+/// variables of the spec; the rest is in the settings file.
+fn bundled(container: &mut Container, binary: &str, server: &Valid) {
+    let args = vec![
+        format!("--config={SETTINGS_DIR}/{}", config_map::FILE),
         // Both families where there are two, the one there is elsewhere.
         format!("--listen=[::]:{}", server.runs.port()),
         format!("--health-listen=[::]:{HEALTH_PORT}"),
-        format!("--allowed-hosts={}", hosts::internal(server).join(",")),
-        // Pods and Services are called by address too, and a page can only rebind a name.
-        "--ip-hosts=any".to_owned(),
         format!("--drain-seconds={DRAIN_SECONDS}"),
     ];
-    args.extend(roots.iter().map(|root| format!("--root={}={}", root.name, mount_path(root))));
     container.command = Some(vec![binary.to_owned()]);
     container.args = Some(args);
     container.ports = Some(vec![tcp(MCP_PORT_NAME, server.runs.port()), tcp(HEALTH_PORT_NAME, HEALTH_PORT)]);
@@ -125,8 +124,18 @@ fn bundled(container: &mut Container, binary: &str, server: &Valid, roots: &[Roo
 
 fn volumes(server: &Valid) -> Vec<Volume> {
     let mut volumes = server.volumes.clone();
+    if config_map::is_wanted(server) {
+        volumes.push(Volume {
+            name: SETTINGS_VOLUME.to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: names::child(ChildKind::ConfigMap, &server.name),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+    }
     volumes.push(Volume {
-        name: format!("{OWN_PREFIX}tmp"),
+        name: TMP_VOLUME.to_owned(),
         empty_dir: Some(EmptyDirVolumeSource { medium: None, size_limit: Some(Quantity("64Mi".to_owned())) }),
         ..Volume::default()
     });
@@ -143,17 +152,21 @@ fn mounts(server: &Valid) -> Vec<VolumeMount> {
             ..VolumeMount::default()
         }));
     }
-    if !mounts.iter().any(|mount| mount.mount_path == TMP) {
+    if config_map::is_wanted(server) {
         mounts.push(VolumeMount {
-            name: format!("{OWN_PREFIX}tmp"),
-            mount_path: TMP.to_owned(),
+            name: SETTINGS_VOLUME.to_owned(),
+            mount_path: SETTINGS_DIR.to_owned(),
+            read_only: Some(true),
             ..VolumeMount::default()
         });
+    }
+    if !mounts.iter().any(|mount| mount.mount_path == TMP) {
+        mounts.push(VolumeMount { name: TMP_VOLUME.to_owned(), mount_path: TMP.to_owned(), ..VolumeMount::default() });
     }
     mounts
 }
 
-fn mount_path(root: &Root) -> String {
+pub(super) fn mount_path(root: &Root) -> String {
     format!("{ROOTS_DIR}/{}", root.name)
 }
 

@@ -1,15 +1,25 @@
 //! The Service: one port, MCP. Health stays inside the pod network.
+//!
+//! It says in the words of agentgateway and kagent that it speaks MCP, so that both find it by themselves.
+//! Sources: <https://agentgateway.dev/docs/kubernetes/latest/mcp/dynamic-mcp/>, and the annotations in kagent's
+//! `go/core/internal/controller/translator/agent`.
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::{
     api::core::v1::{Service, ServicePort, ServiceSpec},
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::{Valid, labels, pod::MCP_PORT_NAME};
+use super::{ChildKind, Valid, labels, pod::MCP_PORT_NAME};
+use crate::vocabulary::discovery;
 
 pub(super) fn build(server: &Valid) -> Service {
+    let mut metadata = labels::metadata(ChildKind::Service, server);
+    metadata.labels.get_or_insert_default().insert(discovery::KAGENT_LABEL.to_owned(), "true".to_owned());
+    metadata.annotations = Some(announcements(server));
     Service {
-        metadata: labels::metadata(server),
+        metadata,
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
             internal_traffic_policy: Some("Cluster".to_owned()),
@@ -17,7 +27,7 @@ pub(super) fn build(server: &Valid) -> Service {
             selector: labels::selector(server).match_labels,
             ports: Some(vec![ServicePort {
                 name: Some(MCP_PORT_NAME.to_owned()),
-                app_protocol: Some("http".to_owned()),
+                app_protocol: Some(discovery::APP_PROTOCOL.to_owned()),
                 port: server.runs.port(),
                 protocol: Some("TCP".to_owned()),
                 target_port: Some(IntOrString::String(MCP_PORT_NAME.to_owned())),
@@ -27,4 +37,16 @@ pub(super) fn build(server: &Valid) -> Service {
         }),
         ..Service::default()
     }
+}
+
+fn announcements(server: &Valid) -> BTreeMap<String, String> {
+    [
+        (discovery::AGENTGATEWAY_PATH, server.runs.path().to_owned()),
+        (discovery::KAGENT_PATH, server.runs.path().to_owned()),
+        (discovery::KAGENT_PORT, server.runs.port().to_string()),
+        (discovery::KAGENT_PROTOCOL, "STREAMABLE_HTTP".to_owned()),
+    ]
+    .into_iter()
+    .map(|(key, value)| (key.to_owned(), value))
+    .collect()
 }

@@ -2,11 +2,11 @@
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
-use super::{Valid, labels};
+use super::{ChildKind, Valid, labels};
 
 pub(super) fn build(server: &Valid) -> ServiceAccount {
     ServiceAccount {
-        metadata: labels::metadata(server),
+        metadata: labels::metadata(ChildKind::ServiceAccount, server),
         automount_service_account_token: Some(false),
         ..ServiceAccount::default()
     }

@@ -14,8 +14,9 @@ const ASSIGNED: [&str; 2] = ["clusterIPs", "ipFamilies"];
 
 /// Plain members that no server defaults, and that change what a pod may do, how it lives or who reaches it. Lists and
 /// objects need no name here: none is ever defaulted into a strict part.
-const GUARDED: [&str; 26] = [
+const GUARDED: [&str; 29] = [
     "activeDeadlineSeconds",
+    "endPort",
     "externalName",
     "hostIPC",
     "hostNetwork",
@@ -24,6 +25,8 @@ const GUARDED: [&str; 26] = [
     "hostname",
     "loadBalancerClass",
     "loadBalancerIP",
+    "maxUnavailable",
+    "minAvailable",
     "nodeName",
     "optional",
     "prefix",
@@ -44,7 +47,7 @@ const GUARDED: [&str; 26] = [
 ];
 
 /// Maps that are ours as a whole.
-const EXACT: [&str; 3] = ["securityContext", "capabilities", "selector"];
+const EXACT: [&str; 5] = ["securityContext", "capabilities", "selector", "matchLabels", "data"];
 
 /// Returns what `live` should be so that it is `desired` and nothing that is forbidden beyond it; equal to `live` when
 /// nothing is to be done.
@@ -55,7 +58,7 @@ pub fn settle(kind: ChildKind, desired: &Value, live: &Value) -> Value {
         if let (Some(part), Some(wanted), Some(found)) =
             (settled.pointer_mut(pointer), desired.pointer(pointer), live.pointer(pointer))
         {
-            *part = merge("", wanted, found, true);
+            *part = merge(pointer.rsplit('/').next().unwrap_or_default(), wanted, found, true);
         }
     }
     settled
@@ -80,7 +83,8 @@ pub fn loses(live: &Value, settled: &Value) -> bool {
 fn strict_parts(kind: ChildKind) -> &'static [&'static str] {
     match kind {
         ChildKind::ServiceAccount => &[],
-        ChildKind::Service => &["/spec"],
+        ChildKind::ConfigMap => &["/data"],
+        ChildKind::Service | ChildKind::NetworkPolicy | ChildKind::PodDisruptionBudget => &["/spec"],
         ChildKind::Deployment => &["/spec/template/spec"],
     }
 }

@@ -1,8 +1,9 @@
-//! The plan: which children to write, and which names are taken. Pure.
+//! The plan: which children to write, which to delete, and which names are taken. Pure.
 //!
 //! In: children as they should be, and as they are. Out: a [`Plan`], empty when nothing differs. No difference means
 //! that the desired object is contained in the live one **and** the live one carries the hash of the desired one; only
-//! then is a field that was dropped from the spec known to be gone.
+//! then is a field that was dropped from the spec known to be gone. What the spec no longer asks for is deleted last, and
+//! only if it is ours and of a kind that a server can do without.
 
 pub mod compare;
 
@@ -23,6 +24,8 @@ pub type Live = BTreeMap<ChildKind, Value>;
 pub struct Plan {
     /// Writes, in order.
     pub steps: Vec<Step>,
+    /// Deletions, after them.
+    pub prune: Vec<Prune>,
     /// Objects that have a child's name and another owner: never written.
     pub conflicts: Vec<String>,
     /// Objects on their way out, or of a deleted server of the same name: waited for.
@@ -43,18 +46,30 @@ pub enum Claim {
 /// Whose an object is, as seen by the server with this uid and name.
 #[must_use]
 pub fn claim(object: &Value, owner: &str, server: &str) -> Claim {
-    let owners = object.pointer("/metadata/ownerReferences").and_then(Value::as_array);
-    let mut owners = owners.into_iter().flatten();
-    let controller = owners.find(|reference| reference.get("controller") == Some(&Value::Bool(true)));
-    let member = |name: &str| controller.and_then(|reference| reference.get(name)?.as_str()).unwrap_or_default();
-    let terminating = object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null());
+    let member = |name: &str| controller(object).and_then(|owner| owner.get(name)?.as_str()).unwrap_or_default();
     let kind = (member("apiVersion").split('/').next(), member("kind"), member("name"));
-    match (member("uid") == owner, terminating) {
+    match (member("uid") == owner, is_terminating(object)) {
         (true, false) => Claim::Ours,
         (true, true) => Claim::Leftover,
         _ if kind == (Some(mcp_crds::GROUP), "McpServer", server) => Claim::Leftover,
         _ => Claim::Foreign,
     }
+}
+
+/// Whether the server with this uid controls an object that is to stay.
+#[must_use]
+pub fn is_ours(object: &Value, owner: &str) -> bool {
+    let uid = controller(object).and_then(|owner| owner.get("uid")?.as_str());
+    uid == Some(owner) && !is_terminating(object)
+}
+
+fn controller(object: &Value) -> Option<&Value> {
+    let owners = object.pointer("/metadata/ownerReferences")?.as_array()?;
+    owners.iter().find(|reference| reference.get("controller") == Some(&Value::Bool(true)))
+}
+
+fn is_terminating(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null())
 }
 
 /// One write.
@@ -66,6 +81,30 @@ pub struct Step {
     pub live: Option<Value>,
 }
 
+/// One deletion.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prune {
+    /// Kind of the object.
+    pub kind: ChildKind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Prune {
+    fn of(kind: ChildKind, object: &Value) -> Option<Self> {
+        let member = |name: &str| Some(object.get("metadata")?.get(name)?.as_str()?.to_owned());
+        Some(Self { kind, namespace: member("namespace")?, name: member("name")? })
+    }
+
+    /// Kind and name, for messages.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{} {}", self.kind.name(), self.name)
+    }
+}
+
 /// Compares children with what is there. `owner` is the uid of the `McpServer`.
 #[must_use]
 pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
@@ -73,7 +112,7 @@ pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
     for child in desired {
         match live.get(&child.kind) {
             None => plan.steps.push(Step { child: child.clone(), live: None }),
-            Some(object) => match claim(object, owner, &child.name) {
+            Some(object) => match claim(object, owner, &child.server) {
                 Claim::Foreign => plan.conflicts.push(child.id()),
                 Claim::Leftover => plan.leftovers.push(child.id()),
                 Claim::Ours if differs(child, object) => {
@@ -83,6 +122,9 @@ pub fn plan(desired: &[Child], live: &Live, owner: &str) -> Plan {
             },
         }
     }
+    let wanted = |kind: ChildKind| desired.iter().any(|child| child.kind == kind);
+    let unwanted = live.iter().filter(|(kind, object)| kind.is_optional() && !wanted(**kind) && is_ours(object, owner));
+    plan.prune = unwanted.filter_map(|(kind, object)| Prune::of(*kind, object)).collect();
     plan
 }
 

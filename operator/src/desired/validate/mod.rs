@@ -15,6 +15,8 @@ use mcp_crds::McpServer;
 
 pub use runs::{Root, Runs};
 
+use super::{disruption::Budget, network::Network};
+
 /// What the operator adds to every server: its settings, as far as objects depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defaults {
@@ -22,6 +24,8 @@ pub struct Defaults {
     pub servers_image: String,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// Namespace of the operator, which may call every server.
+    pub operator_namespace: String,
 }
 
 /// A server that can be built.
@@ -35,6 +39,8 @@ pub struct Valid {
     pub uid: String,
     /// DNS domain of the cluster.
     pub cluster_domain: String,
+    /// Namespace of the operator.
+    pub operator_namespace: String,
     /// Number of pods.
     pub replicas: i32,
     /// What runs.
@@ -49,6 +55,10 @@ pub struct Valid {
     pub volumes: Vec<Volume>,
     /// The container's mounts, without the operator's own.
     pub mounts: Vec<VolumeMount>,
+    /// Who may talk to the pods, and to whom they may talk.
+    pub network: Network,
+    /// How many pods a drain may take at once.
+    pub disruption: Budget,
 }
 
 /// One thing that is wrong with a spec, in words that say how to mend it.
@@ -102,6 +112,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             namespace: server.namespace().unwrap_or_default(),
             uid: server.uid().unwrap_or_default(),
             cluster_domain: defaults.cluster_domain.clone(),
+            operator_namespace: defaults.operator_namespace.clone(),
             replicas: spec.replicas,
             name,
             runs,
@@ -110,6 +121,8 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             env_from,
             volumes,
             mounts,
+            network: Network::default(),
+            disruption: Budget::default(),
         }),
         _ => Err(problems.0),
     }
