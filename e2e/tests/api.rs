@@ -3,13 +3,13 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{fmt::Debug, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use futures::FutureExt;
-use k8s_openapi::api::rbac::v1::ClusterRole;
+use k8s_openapi::api::{core::v1::ConfigMap, rbac::v1::ClusterRole};
 use kube::{
-    Api, ResourceExt,
+    Api, Resource, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
     core::{ApiResource, DynamicObject as Dynamic},
 };
@@ -24,6 +24,7 @@ use mcp_e2e::{
         operator::OperatorProcess,
     },
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -57,7 +58,7 @@ fn main() -> ExitCode {
         ("a spec that cannot be is refused with words that mend it", |f| refused(f).boxed_local()),
         ("every sample is taken", |f| samples(f).boxed_local()),
         ("a new object says that nobody has looked at it, and has two replicas", |f| defaults(f).boxed_local()),
-        ("a server becomes three children and one status, by four writes", |f| four_writes(f).boxed_local()),
+        ("a server becomes six children and one status, by seven writes", |f| seven_writes(f).boxed_local()),
         ("a restarted operator writes nothing", |f| restart(f).boxed_local()),
         ("what was added to the Deployment by hand goes away, and then there is rest", |f| vandals(f).boxed_local()),
         ("a child deleted by hand is back at once", |f| deleted_child(f).boxed_local()),
@@ -70,6 +71,9 @@ fn main() -> ExitCode {
         ("a server of the same name made anew gets a status of its own", |f| made_anew(f).boxed_local()),
         ("kubectl scale reaches the Deployment", |f| scale(f).boxed_local()),
         ("what was added to the Service by hand goes away", |f| service_vandal(f).boxed_local()),
+        ("what was changed by hand in the other children goes away", |f| other_vandals(f).boxed_local()),
+        ("what the spec no longer asks for is deleted, and nothing that is not ours", |f| pruned(f).boxed_local()),
+        ("a ConfigMap that a server names rolls its pods, and nobody else's", |f| config_map(f).boxed_local()),
         ("every right of the operator was used, and none was missing", |f| rights(f).boxed_local()),
     ];
     suite::run(
@@ -172,8 +176,8 @@ async fn defaults(fixture: &Fixture) -> Result<()> {
     Ok(())
 }
 
-async fn four_writes(fixture: &Fixture) -> Result<()> {
-    let space = fixture.space("four-writes").await?;
+async fn seven_writes(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("seven-writes").await?;
     let offset = fixture.cluster.audit_log().offset()?;
     let mut spec = filesystem();
     // Zero values, which the API server does not store, are not written again and again.
@@ -188,15 +192,18 @@ async fn four_writes(fixture: &Fixture) -> Result<()> {
     ensure!(
         what == [
             "patch serviceaccounts/ 201",
+            "patch configmaps/ 201",
+            "patch networkpolicies/ 201",
             "patch services/ 201",
             "patch deployments/ 201",
+            "patch poddisruptionbudgets/ 201",
             "patch mcpservers/status 200"
         ],
         "{what:?}"
     );
     let server = space.servers().get("files").await?;
     let url = server.status.and_then(|status| status.address).and_then(|address| address.internal);
-    ensure!(url.as_deref() == Some("http://files.four-writes.svc.cluster.local:8080/mcp"), "{url:?}");
+    ensure!(url.as_deref() == Some("http://files.seven-writes.svc.cluster.local:8080/mcp"), "{url:?}");
     let deployment = space.deployments().get("files").await?;
     let owner = &deployment.owner_references()[0];
     ensure!(owner.controller == Some(true) && Some(&owner.uid) == server.metadata.uid.as_ref(), "{owner:?}");
@@ -347,9 +354,7 @@ async fn made_anew(fixture: &Fixture) -> Result<()> {
         ensure!(server.metadata.uid == created.metadata.uid, "round {round}");
         // Nothing collects garbage in this tier: the children go by hand.
         space.servers().delete("files", &DeleteParams::default()).await?;
-        space.deployments().delete("files", &DeleteParams::default()).await?;
-        space.services().delete("files", &DeleteParams::default()).await?;
-        space.service_accounts().delete("files", &DeleteParams::default()).await?;
+        space.delete_children("files").await?;
         ensure!(conditions(&server).len() >= 3, "{:?}", conditions(&server));
     }
     Ok(())
@@ -380,6 +385,126 @@ async fn service_vandal(fixture: &Fixture) -> Result<()> {
         Ok(if clean { Ok(()) } else { Err("it still has a foreign selector or address".to_owned()) })
     })
     .await
+}
+
+async fn other_vandals(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("other-vandals").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    let settings = json!({"data": {"settings.yaml": "ipHosts: listed", "more.yaml": "x"}});
+    undone(&space.config_maps(), "files-settings", settings).await?;
+    let policies = space.network_policies();
+    undone(&policies, "files", json!({"spec": {"egress": [{}]}})).await?;
+    undone(&policies, "files", json!({"spec": {"ingress": [{}]}})).await?;
+    undone(&policies, "files", json!({"spec": {"policyTypes": ["Ingress"]}})).await?;
+    let narrow = json!({"spec": {"podSelector": {"matchLabels": {"app": "none"}}}});
+    undone(&policies, "files", narrow.clone()).await?;
+    let budgets = space.disruption_budgets();
+    undone(&budgets, "files", json!({"spec": {"maxUnavailable": null, "minAvailable": "100%"}})).await?;
+    undone(&budgets, "files", json!({"spec": {"selector": narrow["spec"]["podSelector"]}})).await?;
+    let offset = fixture.cluster.audit_log().offset()?;
+    tokio::time::sleep(QUIET).await;
+    let writes = fixture.writes_since(offset)?;
+    ensure!(writes.is_empty(), "no rest after the healing: {writes:?}");
+    Ok(())
+}
+
+/// Changes an object and waits until it is as it was.
+async fn undone<K>(api: &Api<K>, name: &str, act: Value) -> Result<()>
+where
+    K: Resource + Clone + DeserializeOwned + Serialize + Debug,
+{
+    let content = async || -> Result<Value> {
+        let object = serde_json::to_value(api.get(name).await?)?;
+        Ok(json!([object["spec"], object["data"]]))
+    };
+    let clean = content().await?;
+    api.patch(name, &PatchParams::default(), &Patch::Merge(act.clone())).await?;
+    suite::eventually(&format!("{act} is undone"), SOON, async || {
+        let now = content().await?;
+        Ok(if now == clean { Ok(()) } else { Err(now.to_string()) })
+    })
+    .await
+}
+
+async fn pruned(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("pruned").await?;
+    // Theirs has the name that ours would have, and a look of ours, but for the owner.
+    let labels = json!({"app.kubernetes.io/managed-by": "mcp-eks", "mcp-eks.dev/server": "theirs"});
+    let theirs =
+        json!({"metadata": {"name": "theirs", "labels": labels}, "spec": {"selector": {}, "maxUnavailable": 1}});
+    let theirs = space.disruption_budgets().create(&PostParams::default(), &serde_json::from_value(theirs)?).await?;
+    let mut single = filesystem();
+    single["replicas"] = json!(1);
+    space.apply("theirs", single).await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    space.condition("theirs", "Reconciling=True/Progressing", SOON).await?;
+    let gone = async |kind: &str| {
+        suite::eventually(&format!("the {kind} is gone"), SOON, async || {
+            let children = space.children("files").await?;
+            Ok(if children.contains(&kind) { Err(children.join(", ")) } else { Ok(()) })
+        })
+        .await
+    };
+
+    // One pod needs no budget; an invalid spec takes nothing away.
+    let invalid = json!({"filesystem": {"roots": [{"name": "data", "volume": "gone"}]}});
+    space.edit("files", json!({"replicas": 1, "server": invalid})).await?;
+    space.condition("files", "Stalled=True/InvalidSpec", SOON).await?;
+    ensure!(space.children("files").await?.len() == 6, "{:?}", space.children("files").await?);
+    space.edit("files", json!({"server": filesystem()["server"]})).await?;
+    gone("PodDisruptionBudget").await?;
+    let left = space.children("files").await?;
+    ensure!(left == ["ServiceAccount", "ConfigMap", "NetworkPolicy", "Service", "Deployment"], "{left:?}");
+
+    tokio::time::sleep(QUIET).await;
+    let after = space.disruption_budgets().get("theirs").await?;
+    ensure!(version(&after)? == version(&theirs)?, "what belongs to somebody else was touched");
+    Ok(())
+}
+
+async fn config_map(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("config-map").await?;
+    let mut spec = filesystem();
+    space.apply("other", spec.clone()).await?;
+    spec["volumes"] = json!([{"name": "data", "configMap": {"name": "docs"}}]);
+    space.apply("files", spec).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    space.condition("other", "Reconciling=True/Progressing", SOON).await?;
+    let hash = async || -> Result<Option<String>> {
+        let template = space.deployments().get("files").await?.spec.unwrap().template.metadata.unwrap();
+        Ok(template.annotations.unwrap_or_default().remove("mcp-eks.dev/config-maps-hash"))
+    };
+    let rolls = async |what: &str, before: Option<String>| {
+        suite::eventually(&format!("the pods roll when the ConfigMap is {what}"), SOON, async || {
+            let now = hash().await?;
+            Ok(if now.is_some() && now != before { Ok(now) } else { Err(format!("{now:?}")) })
+        })
+        .await
+    };
+    let object = |name: &str, text: &str| -> Result<ConfigMap> {
+        Ok(serde_json::from_value(json!({"metadata": {"name": name}, "data": {"a.md": text}}))?)
+    };
+    let absent = hash().await?;
+    ensure!(absent.is_some(), "nothing says that the ConfigMap is not there");
+    space.config_maps().create(&PostParams::default(), &object("docs", "1")?).await?;
+    let created = rolls("made", absent).await?;
+    let patch = Patch::Merge(json!({"data": {"a.md": "2"}}));
+    space.config_maps().patch("docs", &PatchParams::default(), &patch).await?;
+    rolls("changed", created).await?;
+
+    tokio::time::sleep(QUIET).await;
+    let offset = fixture.cluster.audit_log().offset()?;
+    let log = fixture.operator.lock().await.log()?.len();
+    space.config_maps().create(&PostParams::default(), &object("unnamed", "1")?).await?;
+    tokio::time::sleep(QUIET).await;
+    let writes = fixture.writes_since(offset)?;
+    ensure!(writes.is_empty(), "{writes:?}");
+    let log = fixture.operator.lock().await.log()?.split_off(log);
+    let woken: Vec<_> = log.lines().filter(|line| line.contains("reconciled") && line.contains(&space.name)).collect();
+    ensure!(woken.is_empty(), "a ConfigMap that nobody names woke somebody: {woken:?}");
+    Ok(())
 }
 
 /// Runs last: it looks back on the whole suite.

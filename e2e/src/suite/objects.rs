@@ -1,17 +1,20 @@
 //! Objects of the suites: made from a few words of JSON, looked at in terms of what a test says.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{Namespace, Service, ServiceAccount},
+    core::v1::{ConfigMap, Namespace, Service, ServiceAccount},
+    networking::v1::NetworkPolicy,
+    policy::v1::PodDisruptionBudget,
 };
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use mcp_crds::McpServer;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::eventually;
@@ -67,6 +70,24 @@ impl Space {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
+    /// The ConfigMaps in it.
+    #[must_use]
+    pub fn config_maps(&self) -> Api<ConfigMap> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// The NetworkPolicies in it.
+    #[must_use]
+    pub fn network_policies(&self) -> Api<NetworkPolicy> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// The PodDisruptionBudgets in it.
+    #[must_use]
+    pub fn disruption_budgets(&self) -> Api<PodDisruptionBudget> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
     /// Makes a server.
     pub async fn apply(&self, name: &str, spec: Value) -> Result<McpServer> {
         let object = json!({
@@ -94,12 +115,26 @@ impl Space {
 
     /// Kinds of the children a server has.
     pub async fn children(&self, name: &str) -> Result<Vec<&'static str>> {
+        let settings = format!("{name}-settings");
         let found = [
             ("ServiceAccount", self.service_accounts().get_metadata_opt(name).await?.is_some()),
+            ("ConfigMap", self.config_maps().get_metadata_opt(&settings).await?.is_some()),
+            ("NetworkPolicy", self.network_policies().get_metadata_opt(name).await?.is_some()),
             ("Service", self.services().get_metadata_opt(name).await?.is_some()),
             ("Deployment", self.deployments().get_metadata_opt(name).await?.is_some()),
+            ("PodDisruptionBudget", self.disruption_budgets().get_metadata_opt(name).await?.is_some()),
         ];
         Ok(found.into_iter().filter(|(_, there)| *there).map(|(kind, _)| kind).collect())
+    }
+
+    /// Deletes the children of a server that is gone, where nothing collects garbage.
+    pub async fn delete_children(&self, name: &str) -> Result<()> {
+        delete(&self.deployments(), name).await?;
+        delete(&self.disruption_budgets(), name).await?;
+        delete(&self.services(), name).await?;
+        delete(&self.network_policies(), name).await?;
+        delete(&self.config_maps(), &format!("{name}-settings")).await?;
+        delete(&self.service_accounts(), name).await
     }
 
     /// Waits until a condition of a server has this status and reason, for the current spec. Returns its message.
@@ -111,6 +146,14 @@ impl Space {
             Ok(hit.map(|(_, message)| message.clone()).ok_or_else(|| format!("{found:?}")))
         })
         .await
+    }
+}
+
+/// Deletes an object, if it is there.
+async fn delete<K: Resource + Clone + DeserializeOwned + Debug>(api: &Api<K>, name: &str) -> Result<()> {
+    match api.delete(name, &DeleteParams::default()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        answer => Ok(answer.map(drop)?),
     }
 }
 
