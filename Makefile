@@ -2,10 +2,10 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e images
+.PHONY: help up down test check fmt lint e2e conformance images
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## From a fresh clone to a local cluster with a Ready McpServer; a second run does nothing
 	@cargo xtask up
@@ -27,6 +27,9 @@ lint: ## Dockerfiles, workflows, YAML, shell, licences and sources of dependenci
 
 e2e: ## The suites that run against a cluster
 	@cargo xtask e2e
+
+conformance: ## The official MCP conformance suite against the bundled servers
+	@cargo xtask conformance
 
 images: ## Build both Dockerfiles with Docker or Podman, and try what is in the images
 	@cargo xtask images --verify

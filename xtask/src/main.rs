@@ -5,6 +5,7 @@
 
 mod cargo;
 mod cluster;
+mod conformance;
 mod images;
 mod lint;
 mod output;
@@ -54,6 +55,8 @@ enum Task {
     },
     /// Build both Dockerfiles with Docker or Podman
     Images(images::Options),
+    /// The official MCP conformance suite against the bundled servers
+    Conformance,
     /// Dockerfiles, workflows, YAML, shell scripts, licences and sources of dependencies
     Lint,
 }
@@ -96,6 +99,7 @@ fn run(task: Task) -> Result<ExitCode> {
             place.warn_when_disk_is_short();
             images::run(&place, &options).map(|()| ExitCode::SUCCESS)
         }
+        Task::Conformance => conformance::run(&place),
         Task::Lint => step::run_all(&place, lint::all(&place)?),
     }
 }

@@ -36,6 +36,7 @@ pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
     for suite in suites(place)? {
         steps.push(suite_step(place, &suite).needs(BUILD));
     }
+    steps.push(Step::new("conformance", [own(place, &["conformance"])?]).needs(BUILD));
     steps.push(Step::new("images", [own(place, &["images", "--verify", "--if-changed"])?]));
     steps.extend(lint::quick(place)?);
     Ok(steps)

@@ -260,6 +260,9 @@ fn what_the_server_does_not_have_is_not_found() {
         assert_eq!(answer["error"]["code"], -32601, "{method}: {answer}");
         refused(&server.modern(method, None, params), 404, -32601);
     }
+    for method in ["initialize", "ping"] {
+        refused(&server.modern(method, None, json!({})), 404, -32601);
+    }
     let unknown = server.post(&[], &request("tools/call", json!({"name": "write_file", "arguments": {}}))).json();
     assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
     assert!(unknown["error"]["message"].as_str().unwrap().contains("list_directory"), "{unknown}");

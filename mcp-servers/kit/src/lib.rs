@@ -6,6 +6,8 @@
 
 mod call;
 mod capacity;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 mod health;
 mod http;
 mod lifecycle;

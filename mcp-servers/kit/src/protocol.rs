@@ -8,8 +8,9 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
-        CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, ListPromptsRequestMethod,
-        ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
+        CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, InitializeRequestParams,
+        InitializeResult, InitializeResultMethod, ListPromptsRequestMethod, ListPromptsResult,
+        ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
         ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResourceContents,
         ServerCapabilities, ServerConfig, ToolAnnotations,
     },
@@ -33,7 +34,9 @@ const VERSIONS: &[ProtocolVersion] = &[
 ];
 
 /// Methods rmcp knows: if it could not read one of these, its parameters were wrong, not its name.
-const KNOWN: &[&str] = &["initialize", "server/discover", "tools/call", "tools/list", "ping"];
+const KNOWN: &[&str] = &["server/discover", "tools/call", "tools/list"];
+/// The same, but only before 2026-07-28.
+const LEGACY: &[&str] = &["initialize", "ping"];
 
 /// One server as rmcp sees it.
 #[derive(Debug)]
@@ -58,6 +61,19 @@ impl ServerHandler for Adapter {
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {
         self.registry.get(name).map(listed)
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        if is_modern(&context) {
+            return Err(ErrorData::method_not_found::<InitializeResultMethod>());
+        }
+        let result = self.negotiate_initialize(&request);
+        context.peer.set_peer_info(request);
+        result
     }
 
     async fn list_tools(
@@ -125,14 +141,20 @@ impl ServerHandler for Adapter {
     async fn on_custom_request(
         &self,
         request: CustomRequest,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
-        if KNOWN.contains(&request.method.as_str()) {
+        let method = request.method.as_str();
+        if KNOWN.contains(&method) || (LEGACY.contains(&method) && !is_modern(&context)) {
             let message = format!("the params of {} have missing or malformed fields", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
         Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, request.method, None))
     }
+}
+
+/// Whether a request says of itself that it is of the stateless era.
+pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.meta.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 /// What the transport holds until the answer is sent; over stdio, what is held until it is made.
@@ -170,6 +192,9 @@ fn block(content: Content) -> ContentBlock {
         Content::Text(text) => ContentBlock::text(text),
         Content::Image { data, mime_type } => ContentBlock::image(data, mime_type),
         Content::Audio { data, mime_type } => ContentBlock::audio(data, mime_type),
+        Content::Document { uri, text, mime_type } => {
+            ContentBlock::resource(ResourceContents::text(text, uri).with_mime_type(mime_type))
+        }
         Content::Blob { uri, data, mime_type } => {
             ContentBlock::resource(ResourceContents::blob(data, uri).with_mime_type(mime_type))
         }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use clap::{Arg, Command};
+use rmcp::ServerHandler;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
@@ -61,6 +62,11 @@ pub trait Server {
 /// Runs a server: the whole of its `main`.
 #[must_use]
 pub fn main<S: Server>() -> ExitCode {
+    start::<S, _>(|adapter| adapter)
+}
+
+/// Runs a server whose protocol is spoken by what is made of its adapter.
+pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapter>) -> Arc<H>) -> ExitCode {
     let identity = S::IDENTITY;
     let matches = Command::new(identity.name)
         .version(identity.version)
@@ -82,10 +88,15 @@ pub fn main<S: Server>() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fatal(&identity, &error),
     };
-    let adapter = Arc::new(Adapter { identity, registry, pipeline: Pipeline::new(Arc::new(Metrics::new())) });
+    let metrics = Arc::new(Metrics::new());
+    let pipeline = Pipeline::new(Arc::clone(&metrics));
+    let handler = speaker(Arc::new(Adapter { identity, registry, pipeline }));
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
-        if common.stdio { Ok(stdio::serve(adapter, signals).await) } else { over_http(adapter, common, signals).await }
+        if common.stdio {
+            return Ok(stdio::serve(handler, signals).await);
+        }
+        over_http(&identity, handler, metrics, common, signals).await
     });
     // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
     runtime.shutdown_background();
@@ -104,7 +115,13 @@ fn runtime() -> io::Result<Runtime> {
     builder.max_blocking_threads(BLOCKING_THREADS).enable_all().build()
 }
 
-async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals) -> io::Result<ExitCode> {
+async fn over_http<H: ServerHandler>(
+    identity: &Identity,
+    handler: Arc<H>,
+    metrics: Arc<Metrics>,
+    settings: Common,
+    mut signals: Signals,
+) -> io::Result<ExitCode> {
     let lifecycle = Arc::new(Lifecycle::default());
     let main = listen::bind(settings.listen, "--listen").await?;
     let health = listen::bind(settings.health_listen, "--health-listen").await?;
@@ -112,15 +129,14 @@ async fn over_http(adapter: Arc<Adapter>, settings: Common, mut signals: Signals
 
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
-    let identity = adapter.identity;
-    let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&adapter.pipeline.metrics));
-    let routes = http::routes(adapter, allow, Arc::clone(&lifecycle));
+    let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
+    let routes = http::routes(&handler, metrics, allow, Arc::clone(&lifecycle));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));
     let mut serving = tokio::spawn(listen::serve(main, routes, Limits::STANDARD, lifecycle.closing.clone()));
     lifecycle.set_ready(true);
     tracing::info!(%address, health = %health_address, version = identity.version, "{} is ready", identity.name);
-    hint(&identity, address);
+    hint(identity, address);
 
     let stop = signals.next().await;
     tracing::info!(?stop, drain = ?settings.drain, "shutting down; a second signal ends it at once");

@@ -2,16 +2,16 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use rmcp::{service::serve_server_with_ct, transport::io::stdio_pipes};
+use rmcp::{ServerHandler, service::serve_server_with_ct, transport::io::stdio_pipes};
 use tokio_util::sync::CancellationToken;
 
-use crate::{lifecycle::Signals, protocol::Adapter};
+use crate::lifecycle::Signals;
 
 /// Serves one client until it hangs up or a signal comes.
-pub(crate) async fn serve(adapter: Arc<Adapter>, mut signals: Signals) -> ExitCode {
+pub(crate) async fn serve<H: ServerHandler>(handler: Arc<H>, mut signals: Signals) -> ExitCode {
     let cancelled = CancellationToken::new();
     let conversation = async {
-        match serve_server_with_ct(adapter, stdio_pipes(), cancelled.clone()).await {
+        match serve_server_with_ct(handler, stdio_pipes(), cancelled.clone()).await {
             Ok(running) => {
                 let _ = running.waiting().await;
                 ExitCode::SUCCESS

@@ -23,45 +23,53 @@ use axum::{
 };
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
 };
 
 pub(crate) use allow::AllowList;
 
-use crate::{capacity::Slot, health, lifecycle::Lifecycle, protocol::Adapter};
+use crate::{capacity::Slot, health, lifecycle::Lifecycle, metrics::Metrics};
 use accept::Form;
 use answer::{Answer, Hangup};
 use error::Refusal;
 
-type Service = StreamableHttpService<Arc<Adapter>, NeverSessionManager>;
+type Service<H> = StreamableHttpService<Arc<H>, NeverSessionManager>;
 
 /// The largest request body (256 KiB): arguments are small, and every connection may hold one.
 pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 
 /// What every request to `/mcp` meets.
-struct Front {
+struct Front<H> {
     allow: AllowList,
     bodies: body::Pool,
-    adapter: Arc<Adapter>,
-    json: Service,
-    events: Service,
+    metrics: Arc<Metrics>,
+    json: Service<H>,
+    events: Service<H>,
 }
 
 /// The routes of the main port.
-pub(crate) fn routes(adapter: Arc<Adapter>, allow: AllowList, lifecycle: Arc<Lifecycle>) -> Router {
-    let json = service(&adapter, &lifecycle, Form::Json);
-    let events = service(&adapter, &lifecycle, Form::Events);
-    let front = Arc::new(Front { allow, bodies: body::Pool::new(), adapter, json, events });
+pub(crate) fn routes<H: ServerHandler>(
+    handler: &Arc<H>,
+    metrics: Arc<Metrics>,
+    allow: AllowList,
+    lifecycle: Arc<Lifecycle>,
+) -> Router {
+    let json = service(handler, &lifecycle, Form::Json);
+    let events = service(handler, &lifecycle, Form::Events);
+    let front = Arc::new(Front { allow, bodies: body::Pool::new(), metrics, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
-        .route("/mcp", any(mcp).with_state(front))
+        .route("/mcp", any(mcp::<H>).with_state(front))
         .route("/health", get(health::alive))
         .route("/ready", get(ready))
         .fallback(|| async { Refusal::not_found().into_response() })
 }
 
-fn service(adapter: &Arc<Adapter>, lifecycle: &Lifecycle, form: Form) -> Service {
+fn service<H: ServerHandler>(handler: &Arc<H>, lifecycle: &Lifecycle, form: Form) -> Service<H> {
     // Host and Origin are checked before rmcp is reached, with errors that name the setting.
     let config = StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
@@ -70,17 +78,17 @@ fn service(adapter: &Arc<Adapter>, lifecycle: &Lifecycle, form: Form) -> Service
         .with_max_request_body_bytes(BODY_LIMIT)
         .disable_allowed_hosts()
         .disable_allowed_origins();
-    let adapter = Arc::clone(adapter);
-    StreamableHttpService::new(move || Ok(Arc::clone(&adapter)), Arc::default(), config)
+    let handler = Arc::clone(handler);
+    StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::default(), config)
 }
 
-async fn mcp(State(front): State<Arc<Front>>, request: Request) -> Response {
+async fn mcp<H: ServerHandler>(State(front): State<Arc<Front<H>>>, request: Request) -> Response {
     let response = front.admit(request).await.unwrap_or_else(IntoResponse::into_response);
-    front.adapter.pipeline.metrics.request(response.status().as_u16());
+    front.metrics.request(response.status().as_u16());
     response
 }
 
-impl Front {
+impl<H: ServerHandler> Front<H> {
     /// Lets a request in, and its answer out to the page it comes from.
     async fn admit(&self, request: Request) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();

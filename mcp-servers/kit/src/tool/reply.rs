@@ -68,6 +68,15 @@ pub enum Content {
         /// For example `audio/wav`.
         mime_type: String,
     },
+    /// A text, as an embedded resource.
+    Document {
+        /// Address of the resource.
+        uri: String,
+        /// The text.
+        text: String,
+        /// For example `application/json`.
+        mime_type: String,
+    },
     /// Any other file, as an embedded resource.
     Blob {
         /// Address of the resource.
@@ -122,6 +131,7 @@ impl<O: Serialize> Reply<O> {
         let media = self.content.iter().map(|block| match block {
             // Text repeats what is in the structured result, so it is not counted twice.
             Content::Text(_) => 0,
+            Content::Document { text, .. } => text.len(),
             Content::Image { data, .. } | Content::Audio { data, .. } | Content::Blob { data, .. } => data.len(),
         });
         let bytes = json.len() + media.sum::<usize>();
