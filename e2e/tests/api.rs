@@ -397,6 +397,10 @@ async fn other_vandals(fixture: &Fixture) -> Result<()> {
     undone(&policies, "files", json!({"spec": {"egress": [{}]}})).await?;
     undone(&policies, "files", json!({"spec": {"ingress": [{}]}})).await?;
     undone(&policies, "files", json!({"spec": {"policyTypes": ["Ingress"]}})).await?;
+    // An empty selector beside another lets every namespace in.
+    let mut everybody = serde_json::to_value(policies.get("files").await?.spec)?;
+    everybody["ingress"][0]["from"][1]["namespaceSelector"] = json!({});
+    undone(&policies, "files", json!({"spec": {"ingress": everybody["ingress"]}})).await?;
     let narrow = json!({"spec": {"podSelector": {"matchLabels": {"app": "none"}}}});
     undone(&policies, "files", narrow.clone()).await?;
     let budgets = space.disruption_budgets();

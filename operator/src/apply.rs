@@ -16,7 +16,7 @@ use crate::{
     desired::{Child, ChildKind},
     diff::{
         Claim, Plan, Prune, Step, claim,
-        compare::{loses, settle},
+        compare::{loses, purge},
         is_ours,
     },
     error::Error,
@@ -133,12 +133,11 @@ async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Err
 /// Replaces an object that holds what an apply cannot take away. Goes before the apply too: what was exchanged by hand,
 /// say one source of a volume for another, would make the apply invalid.
 async fn drop_foreign(api: &Api<DynamicObject>, child: &Child, live: &Value) -> Result<Option<Value>, Error> {
-    let settled = settle(child.kind, &child.object, live);
-    if !loses(live, &settled) {
+    let purged = purge(child.kind, &child.object, live);
+    if !loses(live, &purged) {
         return Ok(None);
     }
-    let mut body: DynamicObject =
-        serde_json::from_value(settled).map_err(|error| Error::Internal(error.to_string()))?;
+    let mut body: DynamicObject = serde_json::from_value(purged).map_err(|error| Error::Internal(error.to_string()))?;
     let resource = child.kind.resource();
     body.types.get_or_insert(TypeMeta { api_version: resource.api_version, kind: resource.kind });
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };

@@ -2,7 +2,7 @@
 //! what a pod may do nothing stays that was not asked for.
 //!
 //! Server-side apply cannot drop fields of another manager, so a container, variable, volume or security setting
-//! added by hand shows up here, and [`settle`] gives the object without it. Quantities compare by meaning.
+//! added by hand shows up here, and [`purge`] gives the object without it. Quantities compare by meaning.
 
 use mcp_crds::quantity::Quantity;
 use serde_json::{Map, Value};
@@ -49,22 +49,39 @@ const GUARDED: [&str; 29] = [
 /// Maps that are ours as a whole.
 const EXACT: [&str; 5] = ["securityContext", "capabilities", "selector", "matchLabels", "data"];
 
+/// Objects that mean nothing when they are empty, and are written so by servers and clients. Any other does mean something: an
+/// empty selector is everybody, an empty volume source is a source.
+const HOLLOW: [&str; 2] = ["resources", "securityContext"];
+
 /// Returns what `live` should be so that it is `desired` and nothing that is forbidden beyond it; equal to `live` when
 /// nothing is to be done.
 #[must_use]
 pub fn settle(kind: ChildKind, desired: &Value, live: &Value) -> Value {
     let mut settled = merge("", desired, live, false);
+    settle_strict_parts(kind, desired, live, &mut settled);
+    settled
+}
+
+/// Returns `live` with its strict parts settled, and as it is elsewhere: what a replace may say. Whatever else it said would
+/// belong to it for ever, and no apply could take it away again; the hash among it would tell that all is done.
+#[must_use]
+pub fn purge(kind: ChildKind, desired: &Value, live: &Value) -> Value {
+    let mut purged = live.clone();
+    settle_strict_parts(kind, desired, live, &mut purged);
+    purged
+}
+
+fn settle_strict_parts(kind: ChildKind, desired: &Value, live: &Value, target: &mut Value) {
     for pointer in strict_parts(kind) {
         if let (Some(part), Some(wanted), Some(found)) =
-            (settled.pointer_mut(pointer), desired.pointer(pointer), live.pointer(pointer))
+            (target.pointer_mut(pointer), desired.pointer(pointer), live.pointer(pointer))
         {
             *part = merge(pointer.rsplit('/').next().unwrap_or_default(), wanted, found, true);
         }
     }
-    settled
 }
 
-/// Whether settling took something away that was there: a server-side apply cannot, or is refused because the old and
+/// Whether something was taken away that was there: a server-side apply cannot, or is refused because the old and
 /// the new exclude each other.
 #[must_use]
 pub fn loses(live: &Value, settled: &Value) -> bool {
@@ -117,7 +134,7 @@ fn is_forbidden(parent: &str, name: &str, value: &Value) -> bool {
     let empty = match value {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
+        Value::Object(map) => map.is_empty() && HOLLOW.contains(&name),
         _ => false,
     };
     let composed = (value.is_array() || value.is_object()) && !ASSIGNED.contains(&name);
@@ -251,6 +268,18 @@ mod tests {
             "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
             "selector": {"a": "1"}, "ports": [{"port": 80, "protocol": "TCP"}]}});
         assert_eq!(settle(ChildKind::Service, &desired, &live), expected);
+    }
+
+    #[test]
+    fn what_means_something_though_it_is_empty_goes() {
+        let desired = json!({"spec": {"ingress": [{"from": [{"podSelector": {}}]}]}});
+        let mut live = desired.clone();
+        live["spec"]["ingress"][0]["from"][0]["namespaceSelector"] = json!({});
+        assert_eq!(settle(ChildKind::NetworkPolicy, &desired, &live), desired, "everybody would be let in");
+        let volume = json!({"volumes": [{"name": "docs", "configMap": {"name": "docs"}}]});
+        assert_settles(volume.clone(), json!({"volumes": [{"name": "docs", "emptyDir": {}}]}), volume);
+        let live = json!({"containers": [{"name": "server", "resources": {}}], "securityContext": {}});
+        assert_settles(json!({"containers": [{"name": "server"}]}), live.clone(), live);
     }
 
     #[test]
