@@ -5,8 +5,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::vocabulary::{ConditionType, Reason};
 
-/// Longest message, in characters: the whole status stays under 4 KiB, whatever an error says.
+/// Longest message, in bytes as JSON writes them.
 const MESSAGE_LIMIT: usize = 600;
+/// All messages together: the whole status stays under 4 KiB, whatever an error says, in whatever script.
+const MESSAGES_LIMIT: usize = 1800;
 
 /// Collects the conditions of a pass.
 #[derive(Debug)]
@@ -33,25 +35,48 @@ impl<'a> Conditions<'a> {
             type_: kind.as_str().to_owned(),
             status: status.to_owned(),
             reason: reason.as_str().to_owned(),
-            message: bounded(message),
+            message: printable(message),
             observed_generation: self.generation,
             last_transition_time: unchanged.map_or(Time(self.now), |condition| condition.last_transition_time.clone()),
         });
     }
 
-    /// The conditions, in the order in which they were set.
+    /// The conditions, in the order in which they were set; the longest messages are cut first.
     #[must_use]
-    pub fn finish(self) -> Vec<Condition> {
+    pub fn finish(mut self) -> Vec<Condition> {
+        let sizes: Vec<usize> = self.set.iter().map(|condition| condition.message.chars().map(size).sum()).collect();
+        let fits = |limit: &usize| sizes.iter().map(|size| *size.min(limit)).sum::<usize>() <= MESSAGES_LIMIT;
+        let limit = (0..=MESSAGE_LIMIT).rev().find(fits).unwrap_or_default();
+        for condition in &mut self.set {
+            condition.message = bounded(&condition.message, limit);
+        }
         self.set
     }
 }
 
-/// Control characters out, length bounded.
-fn bounded(message: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
-    let mut text: String = message.chars().take(MESSAGE_LIMIT).map(clean).collect();
-    if message.chars().count() > MESSAGE_LIMIT {
-        text.push('…');
-    }
-    text
+/// Control characters out: they would move a terminal's cursor. No more is kept than could ever be shown.
+fn printable(message: &str) -> String {
+    message.chars().take(MESSAGE_LIMIT + 1).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A message of at most so many bytes.
+fn bounded(message: &str, limit: usize) -> String {
+    let mut used = 0;
+    let end = message.char_indices().find_map(|(at, c)| {
+        used += size(c);
+        (used > limit).then_some(at)
+    });
+    let Some(_) = end else { return message.to_owned() };
+    let room = limit.saturating_sub(size('…'));
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += size(*c);
+        used <= room
+    };
+    message.chars().take_while(fits).chain(['…']).collect()
+}
+
+/// Bytes of a printable character as JSON writes it.
+fn size(c: char) -> usize {
+    if matches!(c, '"' | '\\') { 2 } else { c.len_utf8() }
 }

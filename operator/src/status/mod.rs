@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What happened in this pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Verdict {
     /// The spec cannot be; nothing was written.
     Invalid(Vec<Problem>),
