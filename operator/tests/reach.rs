@@ -2,7 +2,7 @@
 //! API reference and knows nothing of the builder; the local clusters' bridge enforces no policy, so this is the proof.
 //! Source: <https://kubernetes.io/docs/reference/kubernetes-api/policy-resources/network-policy-v1/>.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value, reason = "a test")]
 
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -299,7 +299,9 @@ fn not_even_a_block_of_everything_reaches_the_node_s_own_services() {
 fn needing(needs: Needs) -> Vec<NetworkPolicy> {
     let mut policies = policies(&filesystem());
     let rules: Vec<NetworkPolicyEgressRule> = egress(needs, &[]);
-    policies.iter_mut().for_each(|policy| policy.spec.as_mut().unwrap().egress = Some(rules.clone()));
+    for policy in &mut policies {
+        policy.spec.as_mut().unwrap().egress = Some(rules.clone());
+    }
     policies
 }
 
