@@ -4,6 +4,7 @@
 //! revision from 2025-03-26 to 2026-07-28, or over stdio, with health, metrics, limits and an orderly shutdown.
 //! Knows nothing of files, databases or AWS, and its public interface names no type of the protocol library.
 
+mod access;
 mod call;
 mod capacity;
 #[cfg(feature = "fixtures")]

@@ -97,6 +97,11 @@ impl Metrics {
         self.durations.get_or_create(&ToolLabels { tool }).observe(duration.as_secs_f64());
     }
 
+    /// A call that was refused before it began.
+    pub(crate) fn refused(&self, tool: &'static str, outcome: &'static str) {
+        self.calls.get_or_create(&CallLabels { tool, outcome }).inc();
+    }
+
     /// A call of a tool that does not exist: one series for all such names.
     pub(crate) fn unknown_tool(&self) {
         self.calls.get_or_create(&CallLabels { tool: "unknown", outcome: "unknown_tool" }).inc();

@@ -18,6 +18,7 @@ use rmcp::{
 };
 
 use crate::{
+    access::{Principal, Shortfall},
     call::Pipeline,
     capacity::Slot,
     registry::Registry,
@@ -44,6 +45,14 @@ pub(crate) struct Adapter {
     pub(crate) identity: Identity,
     pub(crate) registry: Registry,
     pub(crate) pipeline: Pipeline,
+}
+
+impl Adapter {
+    /// The tools this caller may see.
+    fn seen(&self, context: &RequestContext<RoleServer>) -> impl Iterator<Item = &Tool> {
+        let principal = of_transport::<Arc<Principal>>(context).cloned();
+        self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.may(tool)))
+    }
 }
 
 impl ServerHandler for Adapter {
@@ -79,14 +88,14 @@ impl ServerHandler for Adapter {
     async fn list_tools(
         &self,
         request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         if let Some(cursor) = request.and_then(|request| request.cursor) {
             let message =
                 format!("unknown cursor {cursor:?}: this server lists all its tools on one page, ask without one");
             return Err(ErrorData::invalid_params(message, None));
         }
-        Ok(ListToolsResult::with_all_items(self.registry.tools().map(listed).collect()))
+        Ok(ListToolsResult::with_all_items(self.seen(&context).map(listed).collect()))
     }
 
     async fn call_tool(
@@ -96,10 +105,21 @@ impl ServerHandler for Adapter {
     ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = self.registry.get(&request.name) else {
             self.pipeline.metrics.unknown_tool();
-            let names: Vec<&str> = self.registry.tools().map(|tool| tool.name).collect();
+            let names: Vec<&str> = self.seen(&context).map(|tool| tool.name).collect();
             let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
+        if let Some(principal) = of_transport::<Arc<Principal>>(&context)
+            && !principal.may(tool)
+        {
+            if let Some(shortfall) = of_transport::<Arc<Shortfall>>(&context) {
+                let _ = shortfall.0.set(tool.scope);
+            }
+            self.pipeline.metrics.refused(tool.name, "forbidden");
+            let message =
+                format!("{} needs the scope {:?}, which {:?} does not have", tool.name, tool.scope, principal.name);
+            return Err(ErrorData::invalid_request(message, None));
+        }
         let arguments = request.arguments.unwrap_or_default();
         let slot = slot(&context);
         let result = self.pipeline.run(tool, arguments, &context.ct, &slot).await;
@@ -159,8 +179,12 @@ pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
 
 /// What the transport holds until the answer is sent; over stdio, what is held until it is made.
 fn slot(context: &RequestContext<RoleServer>) -> Arc<Slot> {
-    let parts = context.extensions.get::<http::request::Parts>();
-    parts.and_then(|parts| parts.extensions.get::<Arc<Slot>>()).map(Arc::clone).unwrap_or_default()
+    of_transport::<Arc<Slot>>(context).map(Arc::clone).unwrap_or_default()
+}
+
+/// What the HTTP front left for us; nothing over stdio.
+fn of_transport<T: Clone + Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    context.extensions.get::<http::request::Parts>()?.extensions.get()
 }
 
 fn listed(tool: &Tool) -> rmcp::model::Tool {

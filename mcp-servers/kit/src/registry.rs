@@ -46,6 +46,12 @@ impl Registry {
         Ok(registry)
     }
 
+    /// The same without the tools that are not to be there: neither listed nor called.
+    pub(crate) fn only(mut self, has: impl Fn(&str) -> bool) -> Self {
+        self.tools.retain(|name, _| has(name));
+        self
+    }
+
     /// The tools in the order clients see them: by name.
     pub fn tools(&self) -> impl Iterator<Item = &Tool> {
         self.tools.values()

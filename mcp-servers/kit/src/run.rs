@@ -12,10 +12,11 @@ use rmcp::ServerHandler;
 use tokio::runtime::{Builder, Runtime};
 
 use crate::{
+    access::Access,
     call::Pipeline,
     health,
     http::{
-        self, AllowList,
+        self, AllowList, Door,
         listen::{self, Limits},
     },
     lifecycle::{Lifecycle, Signals, for_calls},
@@ -23,7 +24,7 @@ use crate::{
     metrics::Metrics,
     protocol::Adapter,
     registry::Registry,
-    settings::{Common, Sources, common_flags},
+    settings::{self, Common, Sources, common_flags},
     stdio,
 };
 
@@ -74,12 +75,14 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         .after_help(identity.examples)
         .args(S::flags())
         .args(common_flags())
+        .args(settings::access_flags())
         .get_matches();
     let mut sources = Sources::new(matches);
     let common = Common::read(&mut sources);
-    let registry = S::tools(&mut sources);
+    let registry = S::tools(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
+    let access = settings::access(&mut sources);
     let problems = sources.finish();
-    let (Some(common), Some(registry), true) = (common, registry, problems.is_empty()) else {
+    let (Some(common), Some(registry), Some(access), true) = (common, registry, access, problems.is_empty()) else {
         eprintln!("{}: {problems}\n{} --help explains all settings.", identity.name, identity.name);
         return ExitCode::from(2);
     };
@@ -96,7 +99,7 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         if common.stdio {
             return Ok(stdio::serve(handler, signals).await);
         }
-        over_http(&identity, handler, metrics, common, signals).await
+        over_http(&identity, handler, metrics, (common, access), signals).await
     });
     // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
     runtime.shutdown_background();
@@ -119,7 +122,7 @@ async fn over_http<H: ServerHandler>(
     identity: &Identity,
     handler: Arc<H>,
     metrics: Arc<Metrics>,
-    settings: Common,
+    (settings, access): (Common, Access),
     mut signals: Signals,
 ) -> io::Result<ExitCode> {
     let lifecycle = Arc::new(Lifecycle::default());
@@ -127,10 +130,12 @@ async fn over_http<H: ServerHandler>(
     let health = listen::bind(settings.health_listen, "--health-listen").await?;
     let (address, health_address) = (main.local_addr()?, health.local_addr()?);
 
+    let access = Arc::new(access);
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
-    let routes = http::routes(&handler, metrics, allow, Arc::clone(&lifecycle));
+    let routes = http::routes(&handler, metrics, Door { allow, access: Arc::clone(&access) }, Arc::clone(&lifecycle));
+    tokio::spawn(access.reload(lifecycle.cut.clone()));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));
     let mut serving = tokio::spawn(listen::serve(main, routes, Limits::STANDARD, lifecycle.closing.clone()));

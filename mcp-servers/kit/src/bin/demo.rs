@@ -41,7 +41,9 @@ impl Server for Demo {
     fn tools(_: &mut Sources) -> Option<Registry> {
         let patient = tool("wait", "Answers after so many milliseconds", wait).with_timeout(Duration::from_mins(5));
         let hasty = tool("hurry", "Like wait, but gives up after 50 ms", wait).with_timeout(Duration::from_millis(50));
-        let tools = [patient, hasty, tool("flood", "Answers with so many bytes", flood), tool("fall", "Panics", fall)];
+        let writing = tool("change", "Like wait, but says that it writes", wait).with_scope("write");
+        let tools =
+            [patient, hasty, writing, tool("flood", "Answers with so many bytes", flood), tool("fall", "Panics", fall)];
         Registry::new(tools).ok()
     }
 }

@@ -4,14 +4,15 @@ use axum::{
     body::{Body, to_bytes},
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use rmcp::{
     ErrorData,
     model::{ErrorCode, JsonRpcError, RequestId},
 };
 use serde_json::{Value, json};
 
-use super::is_error;
+use super::{accept::Form, is_error};
+use crate::access::{Denied, Shortfall};
 
 /// The longest plain-text error that is taken over from rmcp.
 const TEXT_LIMIT: usize = 4096;
@@ -24,11 +25,12 @@ pub(super) struct Refusal {
     message: String,
     data: Option<Value>,
     id: Option<RequestId>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Refusal {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, code: ErrorCode::INVALID_REQUEST, message: message.into(), data: None, id: None }
+        Self { status, code: ErrorCode::INVALID_REQUEST, message: message.into(), data: None, id: None, header: None }
     }
 
     pub(super) fn parse(message: impl Into<String>) -> Self {
@@ -44,7 +46,31 @@ impl Refusal {
         let message = format!(
             "expected POST, found {method}: this server keeps no sessions, so there is no stream to GET and nothing to DELETE"
         );
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, message)
+        let allow = Some(Box::new((header::ALLOW, HeaderValue::from_static("POST"))));
+        Self { header: allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
+    }
+
+    /// RFC 6750, section 3: without a token the challenge alone, with a wrong one the error too.
+    pub(super) fn denied(denied: Denied) -> Self {
+        let challenge = |text| Some(Box::new((header::WWW_AUTHENTICATE, HeaderValue::from_static(text))));
+        match denied {
+            Denied::Missing => {
+                let message = "expected an API key, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`, found none";
+                let header = challenge(r#"Bearer realm="mcp""#);
+                Self { header, ..Self::new(StatusCode::UNAUTHORIZED, message) }
+            }
+            Denied::Unknown => {
+                let message = "the API key is not among those this server accepts; it may have been replaced";
+                let header = challenge(r#"Bearer realm="mcp", error="invalid_token""#);
+                Self { header, ..Self::new(StatusCode::UNAUTHORIZED, message) }
+            }
+            Denied::TooMany(wait) => {
+                let seconds = wait.as_secs() + 1;
+                let message = format!("too many requests; the next may come in {seconds} s");
+                let header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from(seconds))));
+                Self { header, ..Self::new(StatusCode::TOO_MANY_REQUESTS, message) }
+            }
+        }
     }
 
     pub(super) fn not_found() -> Self {
@@ -54,14 +80,29 @@ impl Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let Self { status, code, message, data, id } = self;
+        let Self { status, code, message, data, id, header } = self;
         tracing::debug!(status = status.as_u16(), message, "request refused");
         let mut response = respond(status, id, ErrorData::new(code, message, data));
-        if status == StatusCode::METHOD_NOT_ALLOWED {
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
+        if let Some(header) = header {
+            let (name, value) = *header;
+            response.headers_mut().insert(name, value);
         }
         response
     }
+}
+
+/// Says by status and challenge that a scope is missing (RFC 6750, section 3.1), where the answer is not under way already.
+pub(super) fn forbid(mut response: Response, form: Form, shortfall: &Shortfall) -> Response {
+    if let Some(scope) = shortfall.0.get()
+        && form == Form::Json
+    {
+        *response.status_mut() = StatusCode::FORBIDDEN;
+        let challenge = format!(r#"Bearer realm="mcp", error="insufficient_scope", scope="{scope}""#);
+        if let Ok(challenge) = HeaderValue::try_from(challenge) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+    }
+    response
 }
 
 /// Gives rmcp's plain-text errors the form of all others; everything else passes unchanged.

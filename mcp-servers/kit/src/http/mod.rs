@@ -1,7 +1,8 @@
 //! The HTTP front: `/mcp`, `/health` and `/ready` on the main port.
 //!
 //! In: requests from anywhere. Out: requests rmcp may trust, and its answers in one form. Order: size of headers and
-//! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → body size → JSON → rmcp.
+//! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → API key and
+//! rate limit → body size → JSON → rmcp.
 
 mod accept;
 mod allow;
@@ -32,7 +33,13 @@ use rmcp::{
 
 pub(crate) use allow::AllowList;
 
-use crate::{capacity::Slot, health, lifecycle::Lifecycle, metrics::Metrics};
+use crate::{
+    access::{Access, Principal, Shortfall},
+    capacity::Slot,
+    health,
+    lifecycle::Lifecycle,
+    metrics::Metrics,
+};
 use accept::Form;
 use answer::{Answer, Hangup};
 use error::Refusal;
@@ -42,9 +49,16 @@ type Service<H> = StreamableHttpService<Arc<H>, NeverSessionManager>;
 /// The largest request body (256 KiB): arguments are small, and every connection may hold one.
 pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 
+/// Who is let in.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) allow: AllowList,
+    pub(crate) access: Arc<Access>,
+}
+
 /// What every request to `/mcp` meets.
 struct Front<H> {
-    allow: AllowList,
+    door: Door,
     bodies: body::Pool,
     metrics: Arc<Metrics>,
     json: Service<H>,
@@ -55,12 +69,12 @@ struct Front<H> {
 pub(crate) fn routes<H: ServerHandler>(
     handler: &Arc<H>,
     metrics: Arc<Metrics>,
-    allow: AllowList,
+    door: Door,
     lifecycle: Arc<Lifecycle>,
 ) -> Router {
     let json = service(handler, &lifecycle, Form::Json);
     let events = service(handler, &lifecycle, Form::Events);
-    let front = Arc::new(Front { allow, bodies: body::Pool::new(), metrics, json, events });
+    let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp::<H>).with_state(front))
@@ -92,7 +106,7 @@ impl<H: ServerHandler> Front<H> {
     /// Lets a request in, and its answer out to the page it comes from.
     async fn admit(&self, request: Request) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
-        let page = self.allow.check(&parts)?;
+        let page = self.door.allow.check(&parts)?;
         let mut response = if cors::is_preflight(&parts) {
             cors::preflight(&parts.headers)
         } else {
@@ -110,16 +124,20 @@ impl<H: ServerHandler> Front<H> {
         }
         let form = accept::choose(&parts.headers)?;
         accept::content_type(&parts.headers)?;
+        let principal = self.door.access.admit(&parts.headers).map_err(Refusal::denied)?;
+        parts.extensions.insert(principal);
         let (bytes, _permit) = body::read(body, BODY_LIMIT, &self.bodies).await?;
         // rmcp insists on seeing both types whatever it is going to answer with.
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let slot = Arc::new(Slot::default());
         parts.extensions.insert(Arc::clone(&slot));
+        let shortfall = Arc::new(Shortfall::default());
+        parts.extensions.insert(Arc::clone(&shortfall));
         let hangup = parts.extensions.get::<Hangup>().cloned().unwrap_or_default();
         let response = if body::is_batch(&bytes) {
             self.batch(parts, &bytes, form).await?
         } else {
-            self.one(parts, bytes, form).await?
+            error::forbid(self.one(parts, bytes, form).await?, form, &shortfall)
         };
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
     }
@@ -136,6 +154,11 @@ impl<H: ServerHandler> Front<H> {
         if form == Form::Events {
             let message = "a batch is answered in JSON: expected an Accept header that admits application/json";
             return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, message));
+        }
+        // The first of them was counted when the request was let in.
+        let more = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        if let Some(principal) = parts.extensions.get::<Arc<Principal>>() {
+            principal.spend(more).map_err(Refusal::denied)?;
         }
         let mut answers = batch::Answers::default();
         for message in messages {

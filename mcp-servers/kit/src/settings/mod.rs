@@ -4,6 +4,7 @@
 //! kit's own [`Common`] ones. One name serves all three: `allowed-hosts` is the flag `--allowed-hosts`, the variable
 //! `MCP_ALLOWED_HOSTS` and the key `allowedHosts`. Binds nothing and starts nothing.
 
+mod access;
 mod common;
 mod document;
 mod names;
@@ -15,6 +16,7 @@ pub use names::{HostName, WebOrigin};
 pub use problem::{Problem, Problems};
 pub use sources::{Given, Sources};
 
+pub(crate) use access::{access, flags as access_flags, gate};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
 

@@ -56,6 +56,8 @@ pub struct Tool {
     pub description: &'static str,
     /// The four behaviour hints.
     pub hints: Hints,
+    /// What a caller must hold to see and call it: `read`, `write`, or what the tool says.
+    pub scope: &'static str,
     /// JSON Schema of the arguments: closed, without `$ref`.
     pub input_schema: Arc<Map<String, Value>>,
     /// JSON Schema of `structuredContent`, without `$ref`.
@@ -100,6 +102,7 @@ impl Tool {
             title,
             description,
             hints,
+            scope: if hints.read_only { "read" } else { "write" },
             input_schema,
             output_schema: Arc::new(schema::output::<O>()),
             budget: RESPONSE_BUDGET,
@@ -115,6 +118,13 @@ impl Tool {
     pub const fn with_budget(mut self, bytes: usize) -> Self {
         self.budget = bytes;
         self.class = if bytes > RESPONSE_BUDGET { Class::Large } else { Class::Standard };
+        self
+    }
+
+    /// The same tool with another scope.
+    #[must_use]
+    pub const fn with_scope(mut self, scope: &'static str) -> Self {
+        self.scope = scope;
         self
     }
 
