@@ -43,8 +43,14 @@ pub enum ConditionType {
     Ready,
     /// The spec is valid.
     Accepted,
+    /// Pods have the identity in AWS that the spec asks for; absent if it asks for none.
+    IdentityReady,
     /// The Deployment has its minimum of ready pods.
     Available,
+    /// The server is reached from outside as the spec asks for; absent if it does not.
+    Exposed,
+    /// The number of pods follows the load; absent if the spec does not ask for it.
+    Scaling,
     /// The operator is working on it; absent otherwise.
     Reconciling,
     /// Only a person can mend it; absent otherwise.
@@ -53,7 +59,16 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every type, in the order in which status lists them.
-    pub const ALL: [Self; 5] = [Self::Ready, Self::Accepted, Self::Available, Self::Reconciling, Self::Stalled];
+    pub const ALL: [Self; 8] = [
+        Self::Ready,
+        Self::Accepted,
+        Self::IdentityReady,
+        Self::Available,
+        Self::Exposed,
+        Self::Scaling,
+        Self::Reconciling,
+        Self::Stalled,
+    ];
 
     /// The type as it stands in status.
     #[must_use]
@@ -61,7 +76,10 @@ impl ConditionType {
         match self {
             Self::Ready => "Ready",
             Self::Accepted => "Accepted",
+            Self::IdentityReady => "IdentityReady",
             Self::Available => "Available",
+            Self::Exposed => "Exposed",
+            Self::Scaling => "Scaling",
             Self::Reconciling => "Reconciling",
             Self::Stalled => "Stalled",
         }
@@ -94,6 +112,10 @@ reasons! {
     Valid,
     /// The spec asks for something that cannot be; the message lists all problems.
     InvalidSpec,
+    /// The spec asks for something that this version cannot do; the message lists it.
+    NotYetSupported,
+    /// The operator writes nothing, because the spec says so.
+    Paused,
     /// A child's name is taken by an object that is not ours.
     NameConflict,
     /// Children of the same name are still going away.

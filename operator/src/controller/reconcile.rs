@@ -29,6 +29,8 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let owner = server.uid().unwrap_or_default();
     let mut observed = observe(context, server);
     let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
+        // What was asked for before goes on; status goes on telling how it is.
+        Ok(valid) if server.spec.paused => (Some(hosts::internal_url(&valid)), Applied::default(), None),
         Ok(valid) => {
             let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
             (Some(hosts::internal_url(&valid)), apply(&context.client, plan, &owner).await, None)
@@ -44,7 +46,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     if let Some(error) = applied.failure.take_if(|error| error.class() == Class::Conflict) {
         return Err(error);
     }
-    report(server, context, &observed, verdict(problems, &applied), address).await?;
+    report(server, context, &observed, verdict(server, problems, &applied), address).await?;
     if let Some(error) = applied.failure {
         return Err(error);
     }
@@ -86,7 +88,7 @@ pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) ->
     report(server, context, &observe(context, server), verdict, None).await
 }
 
-fn verdict(problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdict {
+fn verdict(server: &McpServer, problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdict {
     if let Some(problems) = problems {
         return Verdict::Invalid(problems);
     }
@@ -97,6 +99,7 @@ fn verdict(problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdic
         return Verdict::Waiting(applied.leftovers.clone());
     }
     match &applied.failure {
+        None if server.spec.paused => Verdict::Paused,
         Some(error) => Verdict::Failed { reason: error.reason(), message: error.to_string() },
         None => Verdict::Applied,
     }

@@ -36,8 +36,10 @@ pub(super) fn build(server: &Valid) -> Option<ConfigMap> {
 
 fn settings(server: &Valid, roots: &[Root]) -> Value {
     let roots: Vec<_> = roots.iter().map(|root| json!({"name": root.name, "path": mount_path(root)})).collect();
+    let allowed: Vec<_> = hosts::internal(server).into_iter().chain(server.hosts.clone()).collect();
     json!({
-        "allowedHosts": hosts::internal(server),
+        "allowedHosts": allowed,
+        "allowedOrigins": server.origins,
         // Pods and Services are called by address too, and a page can only rebind a name.
         "ipHosts": "any",
         "roots": roots,

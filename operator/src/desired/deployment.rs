@@ -1,5 +1,5 @@
 //! The Deployment around the pod: how many, and how one template follows another without a gap.
-//! `annotations` are those of the template: hashes of what pods read at their start.
+//! `own` are annotations of the template: hashes of what pods read at their start.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,16 @@ use k8s_openapi::{
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
 
-use super::{ChildKind, Valid, labels, pod};
+use super::{ChildKind, Valid, labels, pod, validate::Strategy};
 
 /// Old templates kept for `kubectl rollout undo`.
 const REVISIONS: i32 = 3;
 /// Seconds without a new ready pod after which a rollout counts as stuck.
 const PROGRESS_DEADLINE_SECONDS: i32 = 180;
 
-pub(super) fn build(server: &Valid, annotations: BTreeMap<String, String>) -> Deployment {
+pub(super) fn build(server: &Valid, own: BTreeMap<String, String>) -> Deployment {
+    let mut annotations = server.pod_annotations.clone();
+    annotations.extend(own);
     Deployment {
         metadata: labels::metadata(ChildKind::Deployment, server),
         spec: Some(DeploymentSpec {
@@ -26,16 +28,10 @@ pub(super) fn build(server: &Valid, annotations: BTreeMap<String, String>) -> De
             revision_history_limit: Some(REVISIONS),
             progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
             selector: labels::selector(server),
-            strategy: Some(DeploymentStrategy {
-                type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(RollingUpdateDeployment {
-                    max_surge: Some(IntOrString::String("25%".to_owned())),
-                    max_unavailable: Some(IntOrString::Int(0)),
-                }),
-            }),
+            strategy: Some(strategy(server.strategy)),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
-                    labels: Some(labels::labels(server)),
+                    labels: Some(labels::of_pods(server)),
                     annotations: (!annotations.is_empty()).then_some(annotations),
                     ..ObjectMeta::default()
                 }),
@@ -44,5 +40,18 @@ pub(super) fn build(server: &Valid, annotations: BTreeMap<String, String>) -> De
             ..DeploymentSpec::default()
         }),
         ..Deployment::default()
+    }
+}
+
+fn strategy(strategy: Strategy) -> DeploymentStrategy {
+    let rolling = RollingUpdateDeployment {
+        max_surge: Some(IntOrString::String("25%".to_owned())),
+        max_unavailable: Some(IntOrString::Int(0)),
+    };
+    match strategy {
+        Strategy::Rolling => {
+            DeploymentStrategy { type_: Some("RollingUpdate".to_owned()), rolling_update: Some(rolling) }
+        }
+        Strategy::Recreate => DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None },
     }
 }

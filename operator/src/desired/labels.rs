@@ -39,6 +39,13 @@ pub(super) fn labels(server: &Valid) -> BTreeMap<String, String> {
     .collect()
 }
 
+/// Labels of the pods: those that the spec asks for, and ours, which win.
+pub(super) fn of_pods(server: &Valid) -> BTreeMap<String, String> {
+    let mut all = server.pod_labels.clone();
+    all.extend(labels(server));
+    all
+}
+
 /// What selects the pods: one label that never changes, because a Deployment's selector is immutable.
 pub(super) fn selector(server: &Valid) -> LabelSelector {
     LabelSelector {

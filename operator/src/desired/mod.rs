@@ -12,6 +12,7 @@ pub mod labels;
 pub mod names;
 pub mod network;
 pub mod pod;
+pub mod probes;
 pub mod roll;
 pub mod service;
 pub mod service_account;

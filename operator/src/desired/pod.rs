@@ -5,17 +5,19 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, Lifecycle,
-        LifecycleHandler, PodSecurityContext, PodSpec, Probe, SeccompProfile, SecurityContext, SleepAction,
-        TCPSocketAction, Volume, VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, Lifecycle,
+        LifecycleHandler, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext,
+        SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
     },
-    apimachinery::pkg::{api::resource::Quantity, util::intstr::IntOrString},
+    apimachinery::pkg::api::resource::Quantity,
 };
+use mcp_crds::scheduling::Spread;
 
 pub(super) use super::names::OWN_PREFIX;
 use super::{
-    ChildKind, Valid, config_map,
+    ChildKind, Valid, config_map, labels,
     names::{self, SETTINGS_VOLUME, TMP_VOLUME},
+    probes,
     validate::{Root, Runs},
 };
 
@@ -25,21 +27,18 @@ pub(super) const ROOTS_DIR: &str = "/roots";
 pub(super) const MCP_PORT_NAME: &str = "mcp";
 
 const CONTAINER: &str = "server";
-const HEALTH_PORT_NAME: &str = "health";
+pub(super) const HEALTH_PORT_NAME: &str = "health";
 const HEALTH_PORT: i32 = 9090;
 const SETTINGS_DIR: &str = "/etc/mcp-eks";
 const UID: i64 = 10001;
 const TMP: &str = "/tmp";
 /// Seconds in which endpoints forget the pod while it still answers.
 const PRE_STOP_SECONDS: i64 = 3;
-/// Seconds in which running calls may end.
-const DRAIN_SECONDS: i64 = 20;
 /// Seconds between the end of the drain and SIGKILL.
 const MARGIN_SECONDS: i64 = 5;
-/// Seconds a server may take to start.
-const STARTUP_SECONDS: i32 = 120;
 
 pub(super) fn build(server: &Valid) -> PodSpec {
+    let place = &server.scheduling;
     PodSpec {
         // What the API server would default, said aloud: exchanged by hand, it is put back.
         dns_policy: Some("ClusterFirst".to_owned()),
@@ -48,7 +47,13 @@ pub(super) fn build(server: &Valid) -> PodSpec {
         service_account_name: Some(server.name.clone()),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
-        termination_grace_period_seconds: Some(PRE_STOP_SECONDS + DRAIN_SECONDS + MARGIN_SECONDS),
+        termination_grace_period_seconds: Some(PRE_STOP_SECONDS + i64::from(server.drain_seconds) + MARGIN_SECONDS),
+        node_selector: (!place.node_selector.is_empty()).then(|| place.node_selector.clone()),
+        tolerations: (!place.tolerations.is_empty()).then(|| place.tolerations.clone()),
+        topology_spread_constraints: spread(server),
+        priority_class_name: place.priority_class.clone(),
+        runtime_class_name: place.runtime_class.clone(),
+        image_pull_secrets: pull_secrets(server),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(UID),
@@ -97,14 +102,13 @@ fn container(server: &Valid) -> Container {
             container.command = (!command.is_empty()).then(|| command.clone());
             container.args = (!args.is_empty()).then(|| args.clone());
             container.ports = Some(vec![tcp(MCP_PORT_NAME, *port)]);
-            container.startup_probe = Some(probe(tcp_open(), 1, STARTUP_SECONDS));
-            container.readiness_probe = Some(probe(tcp_open(), 5, 2));
         }
     }
+    probes::add(&mut container, server);
     container
 }
 
-/// Ports, probes and arguments of a server of ours. What its own pod has to agree with is an argument, which wins over
+/// Ports and arguments of a server of ours. What its own pod has to agree with is an argument, which wins over
 /// variables of the spec; the rest is in the settings file.
 fn bundled(container: &mut Container, binary: &str, server: &Valid) {
     let args = vec![
@@ -112,14 +116,30 @@ fn bundled(container: &mut Container, binary: &str, server: &Valid) {
         // Both families where there are two, the one there is elsewhere.
         format!("--listen=[::]:{}", server.runs.port()),
         format!("--health-listen=[::]:{HEALTH_PORT}"),
-        format!("--drain-seconds={DRAIN_SECONDS}"),
+        format!("--drain-seconds={}", server.drain_seconds),
     ];
     container.command = Some(vec![binary.to_owned()]);
     container.args = Some(args);
     container.ports = Some(vec![tcp(MCP_PORT_NAME, server.runs.port()), tcp(HEALTH_PORT_NAME, HEALTH_PORT)]);
-    container.startup_probe = Some(probe(http("/readyz"), 1, STARTUP_SECONDS));
-    container.readiness_probe = Some(probe(http("/readyz"), 5, 2));
-    container.liveness_probe = Some(probe(http("/livez"), 10, 3));
+}
+
+/// How evenly the pods of one template lie over domains; those of the old one are on their way out.
+fn spread(server: &Valid) -> Option<Vec<TopologySpreadConstraint>> {
+    let over = |spread: &Spread| TopologySpreadConstraint {
+        topology_key: spread.topology_key.clone(),
+        max_skew: spread.max_skew,
+        when_unsatisfiable: spread.when_unsatisfiable.as_str().to_owned(),
+        label_selector: Some(labels::selector(server)),
+        match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+        ..TopologySpreadConstraint::default()
+    };
+    let spread = &server.scheduling.spread;
+    (!spread.is_empty()).then(|| spread.iter().map(over).collect())
+}
+
+fn pull_secrets(server: &Valid) -> Option<Vec<LocalObjectReference>> {
+    let named = server.pull_secrets.iter().map(|name| LocalObjectReference { name: name.clone() });
+    (!server.pull_secrets.is_empty()).then(|| named.collect())
 }
 
 fn volumes(server: &Valid) -> Vec<Volume> {
@@ -176,34 +196,5 @@ fn tcp(name: &str, port: i32) -> ContainerPort {
         container_port: port,
         protocol: Some("TCP".to_owned()),
         ..ContainerPort::default()
-    }
-}
-
-fn http(path: &str) -> Probe {
-    Probe {
-        http_get: Some(HTTPGetAction {
-            path: Some(path.to_owned()),
-            port: IntOrString::String(HEALTH_PORT_NAME.to_owned()),
-            scheme: Some("HTTP".to_owned()),
-            ..HTTPGetAction::default()
-        }),
-        ..Probe::default()
-    }
-}
-
-fn tcp_open() -> Probe {
-    Probe {
-        tcp_socket: Some(TCPSocketAction { port: IntOrString::String(MCP_PORT_NAME.to_owned()), host: None }),
-        ..Probe::default()
-    }
-}
-
-fn probe(action: Probe, period: i32, failures: i32) -> Probe {
-    Probe {
-        period_seconds: Some(period),
-        failure_threshold: Some(failures),
-        success_threshold: Some(1),
-        timeout_seconds: Some(3),
-        ..action
     }
 }

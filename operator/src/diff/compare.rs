@@ -47,7 +47,7 @@ const GUARDED: [&str; 29] = [
 ];
 
 /// Maps that are ours as a whole.
-const EXACT: [&str; 5] = ["securityContext", "capabilities", "selector", "matchLabels", "data"];
+const EXACT: [&str; 6] = ["securityContext", "capabilities", "selector", "matchLabels", "nodeSelector", "data"];
 
 /// Objects that mean nothing when they are empty, and are written so by servers and clients. Any other does mean something: an
 /// empty selector is everybody, an empty volume source is a source.

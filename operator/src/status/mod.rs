@@ -3,6 +3,7 @@
 //! In: the server, its last status, what happened in this pass, its Deployment and pods. Out: the status to publish,
 //! equal to the last one when nothing changed. Ready=False is "not yet"; only Stalled=True is "failed".
 
+mod asked;
 pub mod conditions;
 pub mod pods;
 pub mod rollout;
@@ -41,6 +42,8 @@ pub enum Verdict {
         /// The whole story.
         message: String,
     },
+    /// Nothing was written, by request.
+    Paused,
     /// Every child is as it should be.
     Applied,
 }
@@ -75,8 +78,12 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     conditions.set(ConditionType::Ready, ready, reason, &message);
     match &stalled {
         Some((reason, message)) => conditions.set(ConditionType::Accepted, false, *reason, message),
-        None => conditions.set(ConditionType::Accepted, true, Reason::Valid, "the spec is valid"),
+        None => {
+            let (reason, message) = asked::accepted(&server.spec, matches!(facts.verdict, Verdict::Paused));
+            conditions.set(ConditionType::Accepted, true, reason, &message);
+        }
     }
+    asked::set(&mut conditions, &server.spec);
     let (available, reason, message) = availability(server, &rollout, trouble.as_ref());
     conditions.set(ConditionType::Available, available, reason, &message);
     if let Some((reason, message)) = stalled {
@@ -102,7 +109,9 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
         Verdict::Invalid(problems) => {
             let lines: Vec<_> =
                 problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
-            Some((Reason::InvalidSpec, lines.join("; ")))
+            // What can never be weighs more than what will be.
+            let later = problems.iter().all(|problem| problem.reason == Reason::NotYetSupported);
+            Some((if later { Reason::NotYetSupported } else { Reason::InvalidSpec }, lines.join("; ")))
         }
         Verdict::Conflict(names) => Some((
             Reason::NameConflict,
@@ -112,7 +121,7 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
                 names.join(", ")
             ),
         )),
-        Verdict::Waiting(_) | Verdict::Failed { .. } | Verdict::Applied => None,
+        Verdict::Waiting(_) | Verdict::Failed { .. } | Verdict::Paused | Verdict::Applied => None,
     }
 }
 
@@ -124,6 +133,7 @@ fn busy(verdict: &Verdict, rollout: &Rollout, trouble: Option<&Trouble>) -> Opti
             let message = format!("waiting until the old {} is gone, then it is made anew", leftovers.join(", "));
             Some((Reason::WaitingForDeletion, message))
         }
+        (Verdict::Paused, _) => None,
         _ if rollout.complete => None,
         (_, Some(trouble)) => Some((trouble.reason, trouble.message.clone())),
         (_, None) => Some((Reason::Progressing, rollout.progress())),
@@ -143,7 +153,10 @@ fn readiness(
 ) -> Judgement {
     match obstacle {
         _ if server.spec.replicas == 0 && rollout.exists => availability(server, rollout, trouble),
-        Some((Reason::InvalidSpec, why)) if rollout.serving && facts.reachable => (
+        _ if matches!(facts.verdict, Verdict::Paused) && !rollout.exists => {
+            (false, Reason::Paused, "no pod was started, because spec.paused is true".to_owned())
+        }
+        Some((Reason::InvalidSpec | Reason::NotYetSupported, why)) if rollout.serving && facts.reachable => (
             true,
             Reason::Serving,
             format!("{}, of the last valid spec; the current one is not accepted: {why}", rollout.count()),

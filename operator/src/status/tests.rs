@@ -154,7 +154,8 @@ fn before_there_are_pods_it_is_working_on_it() {
 
 #[test]
 fn an_invalid_edit_stalls_while_the_old_pods_serve_on() {
-    let problem = Problem { field: "spec.server".to_owned(), message: "set exactly one".to_owned() };
+    let problem =
+        Problem { field: "spec.server".to_owned(), message: "set exactly one".to_owned(), reason: Reason::InvalidSpec };
     let status = compute_with(&server(2), Verdict::Invalid(vec![problem]), Some(deployment(2, 2)), &[]);
     let expected =
         ["Ready=True/Serving", "Accepted=False/InvalidSpec", "Available=True/Serving", "Stalled=True/InvalidSpec"];
@@ -240,4 +241,44 @@ fn whatever_an_error_says_the_status_stays_small_and_printable() {
     let text = serde_json::to_string(&status).unwrap();
     assert!(text.len() < 4096 && !text.contains("\\u001b"), "{} bytes", text.len());
     assert_eq!(summary(&status)[3], "Reconciling=True/ApplyRefused");
+}
+
+#[test]
+fn what_cannot_be_done_yet_stalls_with_a_reason_of_its_own() {
+    let problem = |reason| Problem { field: "spec.auth.mode".to_owned(), message: "not yet".to_owned(), reason };
+    let later = Verdict::Invalid(vec![problem(Reason::NotYetSupported)]);
+    let status = compute_with(&server(2), later, None, &[]);
+    let expected = ["Ready=False/NotYetSupported", "Accepted=False/NotYetSupported"];
+    assert_eq!(&summary(&status)[..2], expected);
+    assert_eq!(summary(&status).last().unwrap(), "Stalled=True/NotYetSupported");
+    let both = Verdict::Invalid(vec![problem(Reason::NotYetSupported), problem(Reason::InvalidSpec)]);
+    assert_eq!(summary(&compute_with(&server(2), both, None, &[])).last().unwrap(), "Stalled=True/InvalidSpec");
+}
+
+#[test]
+fn a_convenience_that_is_missing_has_a_condition_only_if_it_is_asked_for() {
+    let mut asking = server(2);
+    asking.spec.autoscaling = Some(mcp_crds::scaling::Autoscaling::default());
+    asking.spec.telemetry = Some(serde_json::from_value(json!({"otlpEndpoint": "http://collector:4317"})).unwrap());
+    let status = compute_with(&asking, Verdict::Applied, Some(deployment(2, 2)), &[]);
+    assert!(summary(&status).contains(&"Scaling=False/NotYetSupported".to_owned()), "{status:?}");
+    assert_eq!(summary(&status)[0], "Ready=True/Serving", "the server runs without it");
+    let accepted = status.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
+    assert!(accepted.message.ends_with("not acted on yet: spec.telemetry.otlpEndpoint"), "{accepted:?}");
+    let plain = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 2)), &[]);
+    assert_eq!(plain.conditions.len(), 3, "{:?}", summary(&plain));
+}
+
+#[test]
+fn a_paused_server_tells_the_truth_about_its_pods_and_is_not_worked_on() {
+    let status = compute_with(&server(2), Verdict::Paused, Some(deployment(2, 2)), &[]);
+    assert_eq!(summary(&status), ["Ready=True/Serving", "Accepted=True/Paused", "Available=True/Serving"]);
+    let crashed = waiting("ErrImagePull", "no such tag: not found");
+    let status = compute_with(&server(2), Verdict::Paused, Some(deployment(2, 0)), &[crashed]);
+    assert_eq!(
+        summary(&status),
+        ["Ready=False/ImagePullFailed", "Accepted=True/Paused", "Available=False/ImagePullFailed"]
+    );
+    let status = compute_with(&server(2), Verdict::Paused, None, &[]);
+    assert_eq!(summary(&status)[0], "Ready=False/Paused");
 }

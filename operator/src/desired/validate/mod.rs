@@ -4,18 +4,32 @@
 //! cannot fail, or every [`Problem`]. The API server checks most of it first; this holds where its rules are older.
 
 mod env;
+mod expose;
 mod image;
+mod later;
+mod metadata;
+mod network;
+mod probes;
 mod resources;
 mod runs;
+mod scheduling;
+mod state;
 mod volumes;
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Volume, VolumeMount};
 use kube::ResourceExt;
 use mcp_crds::McpServer;
 
+pub use later::left_out;
+pub use probes::Probes;
 pub use runs::{Root, Runs};
+pub use scheduling::Scheduling;
+pub use state::Strategy;
 
 use super::{disruption::Budget, network::Network};
+use crate::vocabulary::Reason;
 
 /// What the operator adds to every server: its settings, as far as objects depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +73,24 @@ pub struct Valid {
     pub network: Network,
     /// How many pods a drain may take at once.
     pub disruption: Budget,
+    /// Names under which clients call, beside those of the Service.
+    pub hosts: Vec<String>,
+    /// Origins of web pages that may call.
+    pub origins: Vec<String>,
+    /// Where pods run.
+    pub scheduling: Scheduling,
+    /// How their health is looked at.
+    pub probes: Probes,
+    /// Seconds in which running calls may end when a pod stops.
+    pub drain_seconds: i32,
+    /// How one pod template follows another.
+    pub strategy: Strategy,
+    /// Secrets with which images are pulled.
+    pub pull_secrets: Vec<String>,
+    /// Labels of the pods, without the operator's own.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of the pods, without the operator's own.
+    pub pod_annotations: BTreeMap<String, String>,
 }
 
 /// One thing that is wrong with a spec, in words that say how to mend it.
@@ -68,6 +100,8 @@ pub struct Problem {
     pub field: String,
     /// What is wrong, and what to write instead.
     pub message: String,
+    /// Whether it can never be, or this version cannot do it yet.
+    pub reason: Reason,
 }
 
 /// Collects problems on the way.
@@ -76,7 +110,12 @@ pub(super) struct Problems(Vec<Problem>);
 
 impl Problems {
     fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into() });
+        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::InvalidSpec });
+    }
+
+    /// Adds what is right, and cannot be done by this version.
+    fn not_yet(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::NotYetSupported });
     }
 
     /// Adds a problem for every key that stands more than once.
@@ -98,15 +137,24 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     if !is_service_name(&name) {
         problems.add("metadata.name", format!("{name:?} cannot name a Service: use at most 63 lower-case letters, digits and '-', beginning with a letter"));
     }
-    if spec.replicas < 0 {
-        problems.add("spec.replicas", format!("{} is less than no pods: use 0 or more", spec.replicas));
-    }
+    later::refused(spec, &mut problems);
+    state::replicas(spec, &mut problems);
+    state::objects(spec, &mut problems);
+    state::databases(spec, &mut problems);
     let volumes = volumes::volumes(&spec.volumes, &mut problems);
     let mounts = volumes::mounts(&spec.volume_mounts, &spec.volumes, &mut problems);
     let env = env::variables(&spec.env, &mut problems);
     let env_from = env::sources(&spec.env_from, &mut problems);
     let runs = runs::runs(spec, defaults, &mut problems);
     let resources = resources::resources(spec.resources.as_ref(), runs.as_ref(), &mut problems);
+    let network = network::network(spec.network.as_ref(), &mut problems);
+    let disruption = scheduling::disruption(spec.disruption.as_ref(), &mut problems);
+    let (hosts, origins) = expose::names(spec.expose.as_ref(), &mut problems);
+    let scheduling = scheduling::scheduling(spec.scheduling.as_ref(), &mut problems);
+    let probes = probes::probes(spec, &mut problems);
+    let drain_seconds = probes::drain(spec, &mut problems);
+    let pod_labels = metadata::pod_labels(spec, &mut problems);
+    let pod_annotations = metadata::pod_annotations(spec, &mut problems);
     match runs {
         Some(runs) if problems.0.is_empty() => Ok(Valid {
             namespace: server.namespace().unwrap_or_default(),
@@ -121,8 +169,17 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             env_from,
             volumes,
             mounts,
-            network: Network::default(),
-            disruption: Budget::default(),
+            network,
+            disruption,
+            hosts,
+            origins,
+            scheduling,
+            probes,
+            drain_seconds,
+            strategy: state::strategy(spec),
+            pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
+            pod_labels,
+            pod_annotations,
         }),
         _ => Err(problems.0),
     }

@@ -79,8 +79,14 @@ impl Runs {
 }
 
 pub(super) fn runs(spec: &McpServerSpec, defaults: &Defaults, problems: &mut Problems) -> Option<Runs> {
-    match (&spec.server.filesystem, &spec.server.image) {
-        (Some(filesystem), None) => {
+    if let Some(image) = spec.image.as_ref().filter(|image| !image::is_reference(image)) {
+        problems.add("spec.image", not_a_reference(image));
+    }
+    if spec.image.is_some() && spec.server.image.is_some() {
+        problems.add("spec.image", "replaces the image of a bundled server: write it in spec.server.image.ref");
+    }
+    match (spec.server.members(), &spec.server.filesystem, &spec.server.image) {
+        (1, Some(filesystem), None) => {
             problems.duplicates("spec.server.filesystem.roots", filesystem.roots.iter().map(|root| root.name.as_str()));
             if filesystem.roots.is_empty() {
                 problems
@@ -97,11 +103,16 @@ pub(super) fn runs(spec: &McpServerSpec, defaults: &Defaults, problems: &mut Pro
             }
             let roots = filesystem.roots.iter();
             let roots = roots.map(|root| Root { name: root.name.clone(), volume: root.volume.clone() }).collect();
-            Some(Runs::Filesystem { image: defaults.servers_image.clone(), roots })
+            let image = spec.image.clone().unwrap_or_else(|| defaults.servers_image.clone());
+            Some(Runs::Filesystem { image, roots })
         }
-        (None, Some(server)) => {
+        (1, None, Some(server)) => {
             if !image::is_reference(&server.reference) {
-                problems.add("spec.server.image.ref", format!("{:?} is not an image reference: write registry/name:tag or registry/name@sha256:..., for example ghcr.io/acme/tools:1.4", server.reference));
+                problems.add("spec.server.image.ref", not_a_reference(&server.reference));
+            }
+            if !server.path.starts_with('/') {
+                let message = format!("{:?} is not a path: begin it with a slash, for example /mcp", server.path);
+                problems.add("spec.server.image.path", message);
             }
             if !(1..=65535).contains(&server.port) {
                 problems.add("spec.server.image.port", format!("{} is not a TCP port: use 1 to 65535", server.port));
@@ -114,9 +125,18 @@ pub(super) fn runs(spec: &McpServerSpec, defaults: &Defaults, problems: &mut Pro
                 path: server.path.clone(),
             })
         }
+        // A kind that cannot run yet, as `later` says.
+        (1, None, None) => None,
         _ => {
-            problems.add("spec.server", "set exactly one of filesystem and image: an McpServer runs one server; write a second McpServer for another");
+            problems.add("spec.server", "set exactly one of aws, database, custom, filesystem, product, order, image: an McpServer runs one server; write a second McpServer for another");
             None
         }
     }
+}
+
+fn not_a_reference(text: &str) -> String {
+    format!(
+        "{text:?} is not an image reference: write registry/name:tag or registry/name@sha256:..., for example \
+         ghcr.io/acme/tools:1.4"
+    )
 }
