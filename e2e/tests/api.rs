@@ -11,9 +11,9 @@ use k8s_openapi::api::{core::v1::ConfigMap, rbac::v1::ClusterRole};
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
-    core::{ApiResource, DynamicObject as Dynamic},
+    core::ApiResource,
 };
-use mcp_crds::{McpServer, McpServerClass};
+use mcp_crds::McpServer;
 use mcp_e2e::{
     audit::Event,
     cluster::{Cluster, Tier},
@@ -28,7 +28,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+mod asked;
 mod refused;
+
+use refused::Raw as _;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
@@ -55,7 +58,7 @@ impl Fixture {
 
 fn main() -> ExitCode {
     let tests: &[Test<Fixture>] = &[
-        ("a spec that cannot be is refused with words that mend it", |f| refused(f).boxed_local()),
+        ("a spec that cannot be is refused with words that mend it", |f| refused::all(f).boxed_local()),
         ("every sample is taken", |f| samples(f).boxed_local()),
         ("a new object says that nobody has looked at it, and has two replicas", |f| defaults(f).boxed_local()),
         ("a server becomes six children and one status, by seven writes", |f| seven_writes(f).boxed_local()),
@@ -63,6 +66,9 @@ fn main() -> ExitCode {
         ("what was added to the Deployment by hand goes away, and then there is rest", |f| vandals(f).boxed_local()),
         ("a child deleted by hand is back at once", |f| deleted_child(f).boxed_local()),
         ("an env var taken out of the spec leaves the pods", |f| env_removed(f).boxed_local()),
+        ("every field that is acted on is written once", |f| asked::settles(f).boxed_local()),
+        ("a paused server is left as it is, and goes on when it is not", |f| asked::paused(f).boxed_local()),
+        ("what cannot be done yet is refused by name, or left out by name", |f| asked::not_yet(f).boxed_local()),
         ("a rollout restart and a second field manager are left alone", |f| other_managers(f).boxed_local()),
         ("a name that is taken stalls, nothing is touched, and it goes on when the name is free", |f| {
             name_conflict(f).boxed_local()
@@ -93,63 +99,6 @@ fn filesystem() -> Value {
         "server": {"filesystem": {"roots": [{"name": "data", "volume": "data"}]}},
         "volumes": [{"name": "data", "emptyDir": {}}],
     })
-}
-
-async fn refused(fixture: &Fixture) -> Result<()> {
-    let space = fixture.space("refused").await?;
-    for (name, spec, expected) in refused::cases() {
-        expect_refusal(space.apply_raw(name, spec.clone()).await, &spec, expected)?;
-    }
-    for spec in refused::taken() {
-        let created = space.apply_raw("a", spec.clone()).await;
-        created.map_err(|error| anyhow::anyhow!("{spec} is refused: {error}"))?;
-        space.servers().delete("a", &DeleteParams::default()).await?;
-    }
-    for (before, after, expected) in refused::edits() {
-        let created = space.apply_raw("a", before.clone()).await;
-        created.map_err(|error| anyhow::anyhow!("{before} is refused: {error}"))?;
-        let resource = ApiResource::erase::<McpServer>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
-        let patch = Patch::Merge(json!({"spec": after}));
-        expect_refusal(api.patch("a", &PatchParams::default(), &patch).await, &after, expected)?;
-        space.servers().delete("a", &DeleteParams::default()).await?;
-    }
-    let classes = ApiResource::erase::<McpServerClass>(&());
-    let classes: Api<DynamicObject> = Api::all_with(space.client.clone(), &classes);
-    for (spec, expected) in refused::classes() {
-        let resource = ApiResource::erase::<McpServerClass>(&());
-        let object = Dynamic::new("a", &resource).data(json!({"spec": spec}));
-        expect_refusal(classes.create(&PostParams::default(), &object).await, &spec, expected)?;
-    }
-    Ok(())
-}
-
-fn expect_refusal(answer: Result<DynamicObject, kube::Error>, spec: &Value, expected: &str) -> Result<()> {
-    match answer {
-        Ok(_) => anyhow::bail!("taken: {spec}"),
-        Err(kube::Error::Api(status)) => {
-            ensure!(
-                status.code == 422 && status.message.contains(expected),
-                "{spec}: expected {expected:?} in {status:?}"
-            );
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Objects as written, without our types in between.
-trait Raw {
-    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error>;
-}
-
-impl Raw for Space {
-    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error> {
-        let resource = ApiResource::erase::<McpServer>(&());
-        let object = Dynamic::new(name, &resource).data(json!({"spec": spec}));
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.name, &resource);
-        api.create(&PostParams::default(), &object).await
-    }
 }
 
 async fn samples(fixture: &Fixture) -> Result<()> {

@@ -1,6 +1,76 @@
 //! Specs that the API server refuses, a row for every rule of the schema, and their neighbours that it takes.
 
+#![allow(clippy::needless_pass_by_value, reason = "json! literals read best as arguments")]
+
+use anyhow::{Result, ensure};
+use kube::{
+    Api,
+    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams},
+    core::ApiResource,
+};
+use mcp_crds::{McpServer, McpServerClass};
+use mcp_e2e::suite::objects::Space;
 use serde_json::{Value, json};
+
+use crate::Fixture;
+
+/// Every row, against the API server.
+pub(crate) async fn all(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("refused").await?;
+    for (name, spec, expected) in cases() {
+        expect_refusal(space.apply_raw(name, spec.clone()).await, &spec, expected)?;
+    }
+    for spec in taken() {
+        let created = space.apply_raw("a", spec.clone()).await;
+        created.map_err(|error| anyhow::anyhow!("{spec} is refused: {error}"))?;
+        space.servers().delete("a", &DeleteParams::default()).await?;
+    }
+    for (before, after, expected) in edits() {
+        let created = space.apply_raw("a", before.clone()).await;
+        created.map_err(|error| anyhow::anyhow!("{before} is refused: {error}"))?;
+        let resource = ApiResource::erase::<McpServer>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
+        let patch = Patch::Merge(json!({"spec": after}));
+        expect_refusal(api.patch("a", &PatchParams::default(), &patch).await, &after, expected)?;
+        space.servers().delete("a", &DeleteParams::default()).await?;
+    }
+    let resource = ApiResource::erase::<McpServerClass>(&());
+    let api: Api<DynamicObject> = Api::all_with(space.client.clone(), &resource);
+    for (spec, expected) in classes() {
+        let object = DynamicObject::new("a", &resource).data(json!({"spec": spec}));
+        expect_refusal(api.create(&PostParams::default(), &object).await, &spec, expected)?;
+    }
+    Ok(())
+}
+
+fn expect_refusal(answer: Result<DynamicObject, kube::Error>, spec: &Value, expected: &str) -> Result<()> {
+    match answer {
+        Ok(_) => anyhow::bail!("taken: {spec}"),
+        Err(kube::Error::Api(status)) => {
+            ensure!(
+                status.code == 422 && status.message.contains(expected),
+                "{spec}: expected {expected:?} in {status:?}"
+            );
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Objects as written, without our types in between.
+pub(crate) trait Raw {
+    /// Makes a server.
+    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error>;
+}
+
+impl Raw for Space {
+    async fn apply_raw(&self, name: &str, spec: Value) -> Result<DynamicObject, kube::Error> {
+        let resource = ApiResource::erase::<McpServer>(&());
+        let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.name, &resource);
+        api.create(&PostParams::default(), &object).await
+    }
+}
 
 /// A server by its image, with more.
 fn image(more: Value) -> Value {
@@ -39,7 +109,7 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/mcp/reader";
 
 /// Name, spec, and words of the refusal.
 #[expect(clippy::too_many_lines, reason = "one table")]
-pub(crate) fn cases() -> Vec<(&'static str, Value, &'static str)> {
+fn cases() -> Vec<(&'static str, Value, &'static str)> {
     let roots = |root: Value| json!({"server": {"filesystem": {"roots": [root]}}});
     let scaled = |scaling: Value| image(json!({"autoscaling": scaling}));
     let exposed = |expose: Value| image(json!({"className": "a", "expose": expose}));
@@ -214,7 +284,7 @@ pub(crate) fn cases() -> Vec<(&'static str, Value, &'static str)> {
 }
 
 /// Specs near those that are refused.
-pub(crate) fn taken() -> Vec<Value> {
+fn taken() -> Vec<Value> {
     let replicas = |server: Value| json!({"server": server});
     vec![
         image(json!({"replicas": 0, "paused": true})),
@@ -257,7 +327,7 @@ pub(crate) fn taken() -> Vec<Value> {
 }
 
 /// Spec, a change of it, and words of the refusal.
-pub(crate) fn edits() -> Vec<(Value, Value, &'static str)> {
+fn edits() -> Vec<(Value, Value, &'static str)> {
     let identity = with(kind(aws(), json!({})), json!({"className": "a", "identity": {"roleArn": ROLE}}));
     vec![
         (image(json!({})), json!({"server": {"image": null, "aws": {}}}), "cannot become another kind of server"),
@@ -266,7 +336,7 @@ pub(crate) fn edits() -> Vec<(Value, Value, &'static str)> {
 }
 
 /// Spec of a class, and words of the refusal.
-pub(crate) fn classes() -> Vec<(Value, &'static str)> {
+fn classes() -> Vec<(Value, &'static str)> {
     vec![
         (json!({"identity": {"allowedRolePath": "mcp"}}), "not a path of roles"),
         (json!({"egress": {"allowedCidrs": ["10.0.0.0"]}}), "CIDR notation"),

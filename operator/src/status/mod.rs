@@ -76,12 +76,11 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let (ready, reason, message) =
         readiness(server, facts, &rollout, trouble.as_ref(), stalled.as_ref().or(busy.as_ref()));
     conditions.set(ConditionType::Ready, ready, reason, &message);
-    match &stalled {
-        Some((reason, message)) => conditions.set(ConditionType::Accepted, false, *reason, message),
-        None => {
-            let (reason, message) = asked::accepted(&server.spec, matches!(facts.verdict, Verdict::Paused));
-            conditions.set(ConditionType::Accepted, true, reason, &message);
-        }
+    if let Some((reason, message)) = &stalled {
+        conditions.set(ConditionType::Accepted, false, *reason, message);
+    } else {
+        let (reason, message) = asked::accepted(&server.spec, matches!(facts.verdict, Verdict::Paused));
+        conditions.set(ConditionType::Accepted, true, reason, &message);
     }
     asked::set(&mut conditions, &server.spec);
     let (available, reason, message) = availability(server, &rollout, trouble.as_ref());
