@@ -313,6 +313,15 @@ fn what_two_pods_could_not_share_is_recreated() {
 }
 
 #[test]
+fn the_settings_of_another_strategy_do_not_stay() {
+    let claim = json!([{"name": "data", "persistentVolumeClaim": {"claimName": "c"}}]);
+    let (rolling, recreate) = (deployment(image(json!({}))), deployment(image(json!({"volumes": claim}))));
+    let settled = settle(ChildKind::Deployment, &recreate, &rolling);
+    assert_eq!(settled["spec"]["strategy"], json!({"type": "Recreate"}));
+    assert_eq!(settle(ChildKind::Deployment, &rolling, &settled)["spec"]["strategy"], rolling["spec"]["strategy"]);
+}
+
+#[test]
 fn one_number_says_how_long_an_end_takes() {
     let spec = filesystem(json!({"session": {"drainSeconds": 100}}));
     let pod = pod(spec);

@@ -102,7 +102,8 @@ fn strict_parts(kind: ChildKind) -> &'static [&'static str] {
         ChildKind::ServiceAccount => &[],
         ChildKind::ConfigMap => &["/data"],
         ChildKind::Service | ChildKind::NetworkPolicy | ChildKind::PodDisruptionBudget => &["/spec"],
-        ChildKind::Deployment => &["/spec/template/spec"],
+        // One strategy excludes the settings of another: left in a replace, they would have it refused.
+        ChildKind::Deployment => &["/spec/template/spec", "/spec/strategy"],
     }
 }
 
