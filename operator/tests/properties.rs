@@ -532,7 +532,11 @@ fn pod() -> impl Strategy<Value = Value> {
 
 fn verdict() -> impl Strategy<Value = Verdict> {
     let problems = prop::collection::vec((words(), words()), 1..20).prop_map(|problems| {
-        let problem = |(field, message)| desired::Problem { field, message };
+        let problem = |(field, message)| desired::Problem {
+            field,
+            message,
+            reason: mcp_operator::vocabulary::Reason::InvalidSpec,
+        };
         Verdict::Invalid(problems.into_iter().map(problem).collect())
     });
     prop_oneof![
