@@ -3,15 +3,17 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
 use std::{
-    future,
+    fs, future,
+    path::Path,
     sync::{Arc, Mutex},
 };
 
 use http::{Method, Request, Response, StatusCode};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    Client,
+    Client, ResourceExt,
     client::Body,
-    runtime::{controller::Action, reflector},
+    runtime::{controller::Action, reflector, watcher},
 };
 use mcp_crds::McpServer;
 use mcp_operator::{
@@ -34,6 +36,7 @@ type Mood = fn(&Method, &str) -> Option<Answer>;
 #[derive(Clone, Copy)]
 enum Answer {
     Refuse(u16, &'static str),
+    Found(&'static str),
     Hang,
 }
 
@@ -54,6 +57,7 @@ fn api_server(mood: Mood) -> (Client, Calls) {
             match mood(&parts.method, &kind) {
                 Some(Answer::Hang) => future::pending::<Result<_, kube::Error>>().await,
                 Some(Answer::Refuse(code, message)) => Ok(refusal(code, message)),
+                Some(Answer::Found(object)) => Ok(answer(StatusCode::OK, &serde_json::from_str(object).unwrap())),
                 None if parts.method == Method::GET => Ok(refusal(404, "not found")),
                 None => Ok(answer(StatusCode::OK, &stored(body, count))),
             }
@@ -105,7 +109,7 @@ fn context(client: Client) -> Context {
         deployments: reflector::store().0,
         disruption_budgets: reflector::store().0,
         pods: reflector::store().0,
-        pods_by_server: Index::new(|_| Vec::new()),
+        pods_by_server: Index::new(|pod: &Pod| pod.labels().values().cloned().collect()),
         config_maps: reflector::store().0,
     };
     let defaults = Defaults {
@@ -211,4 +215,111 @@ async fn an_api_server_that_hangs_is_given_up_and_named() {
     assert_eq!(error.class(), Class::Transient);
     assert!(error.to_string().contains("apply Deployment files: no answer within 10s"), "{error}");
     assert_eq!(conditions(&status).last().unwrap(), "Reconciling=True/ApiUnavailable");
+}
+
+/// A Service of the server's name, without the member that says whose it is.
+const FOREIGN: &str =
+    r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "files", "namespace": "team", "uid": "theirs"}}"#;
+const OF_A_DELETED_SERVER: &str = r#"{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "files", "namespace": "team",
+    "uid": "old", "ownerReferences": [{"apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer", "name": "files",
+    "uid": "uid-of-the-old-one", "controller": true}]}}"#;
+
+/// The only pod of the server, in a state that is the reason of something.
+fn pod(status: &Value) -> Pod {
+    let pod = json!({"metadata": {"name": "files-1", "namespace": "team", "labels": {"mcp-eks.dev/server": "files"}}, "status": status});
+    serde_json::from_value(pod).unwrap()
+}
+
+fn container(state: &Value, last: &Value) -> Value {
+    let container = json!({"name": "server", "image": "a", "imageID": "a", "ready": false, "restartCount": 3,
+        "state": state, "lastState": last});
+    json!({"phase": "Pending", "containerStatuses": [container]})
+}
+
+fn waiting(reason: &str) -> Value {
+    json!({"waiting": {"reason": reason, "message": "because"}})
+}
+
+/// Looks at a server twice. Returns what the first look published, and what the second one wrote.
+async fn twice(spec: &Value, pods: Vec<Pod>, mood: Mood) -> (Value, Vec<String>) {
+    let (client, calls) = api_server(mood);
+    let mut context = context(client);
+    let (store, mut writer) = reflector::store();
+    for pod in pods {
+        let event = Ok(watcher::Event::Apply(pod));
+        writer.apply_watcher_event(event.as_ref().unwrap());
+        context.stores.pods_by_server.see(&event);
+    }
+    context.stores.pods = store;
+    let mut server = server();
+    server.spec = serde_json::from_value(spec.clone()).unwrap();
+    let _ = reconcile(&server, &context).await;
+    let first: Vec<_> = calls.lock().unwrap().drain(..).collect();
+    let status = first.iter().rev().find(|(call, _)| call.ends_with("/status")).map(|(_, body)| body.clone());
+    let _ = reconcile(&server, &context).await;
+    let again: Vec<_> = calls.lock().unwrap().drain(..).map(|(call, _)| call).collect();
+    (status.unwrap_or_default(), again.into_iter().filter(|call| !call.starts_with("GET")).collect())
+}
+
+#[tokio::test]
+async fn a_second_look_at_a_sample_writes_nothing() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/samples");
+    let mut seen = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let text = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for document in serde_yaml::Deserializer::from_str(&text) {
+            let sample: Value = serde::Deserialize::deserialize(document).unwrap();
+            if sample["kind"] == "McpServer" {
+                let (status, again) = twice(&sample["spec"], Vec::new(), |_, _| None).await;
+                assert!(status.to_string().contains("Accepted"), "{}: {status}", sample["metadata"]["name"]);
+                assert!(again.is_empty(), "{}: {again:?}", sample["metadata"]["name"]);
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen >= 2, "only {seen} samples were found");
+}
+
+#[tokio::test]
+async fn a_second_look_writes_nothing_whatever_the_first_one_found() {
+    let running = json!({"running": {}});
+    let ended = json!({"terminated": {"exitCode": 3, "reason": "Error", "message": "no such file"}});
+    let unschedulable = json!({"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes are available"}]});
+    let as_usual: Mood = |_, _| None;
+    let cases: [(&str, Value, Option<Value>, Mood); 10] = [
+        ("Progressing", json!({}), None, as_usual),
+        ("ScaledToZero", json!({"replicas": 0}), None, as_usual),
+        ("InvalidSpec", json!({"env": [{"name": "A"}, {"name": "A"}]}), None, as_usual),
+        ("ImagePullFailed", json!({}), Some(container(&waiting("ImagePullBackOff"), &json!({}))), as_usual),
+        ("PodsCrashLooping", json!({}), Some(container(&waiting("CrashLoopBackOff"), &ended)), as_usual),
+        ("PodConfigMissing", json!({}), Some(container(&waiting("CreateContainerConfigError"), &json!({}))), as_usual),
+        ("PodsUnschedulable", json!({}), Some(unschedulable), as_usual),
+        ("Progressing", json!({}), Some(container(&running, &json!({}))), as_usual),
+        ("NameConflict", json!({}), None, |method, kind| {
+            (*method == Method::GET && kind == "services").then_some(Answer::Found(FOREIGN))
+        }),
+        ("WaitingForDeletion", json!({}), None, |method, kind| {
+            (*method == Method::GET && kind == "services").then_some(Answer::Found(OF_A_DELETED_SERVER))
+        }),
+    ];
+    for (reason, change, pod_status, mood) in cases {
+        let mut spec = json!({"server": {"image": {"ref": "a"}}, "replicas": 1});
+        spec.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        let (status, again) = twice(&spec, pod_status.iter().map(pod).collect(), mood).await;
+        let found = conditions(&status);
+        assert!(found.iter().any(|condition| condition.ends_with(&format!("/{reason}"))), "{reason}: {found:?}");
+        assert!(again.is_empty(), "{reason}: {again:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_refused_is_tried_again_and_said_once() {
+    let spec = json!({"server": {"image": {"ref": "a"}}});
+    let (status, again) = twice(&spec, Vec::new(), |method, kind| {
+        (*method == Method::PATCH && kind == "services").then_some(Answer::Refuse(403, "exceeded quota: services"))
+    })
+    .await;
+    assert_eq!(conditions(&status).last().unwrap(), "Reconciling=True/ApplyRefused");
+    assert_eq!(again, ["PATCH services"]);
 }
