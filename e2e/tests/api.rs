@@ -408,8 +408,15 @@ async fn pruned(fixture: &Fixture) -> Result<()> {
     ensure!(space.children("files").await?.len() == 6, "{:?}", space.children("files").await?);
     space.edit("files", json!({"server": filesystem()["server"]})).await?;
     gone("PodDisruptionBudget").await?;
+    // Paused, nothing goes; then it does.
+    space.edit("files", json!({"network": {"enabled": false}, "paused": true})).await?;
+    tokio::time::sleep(QUIET).await;
+    let paused = space.children("files").await?;
+    ensure!(paused == ["ServiceAccount", "ConfigMap", "NetworkPolicy", "Service", "Deployment"], "{paused:?}");
+    space.edit("files", json!({"paused": false})).await?;
+    gone("NetworkPolicy").await?;
     let left = space.children("files").await?;
-    ensure!(left == ["ServiceAccount", "ConfigMap", "NetworkPolicy", "Service", "Deployment"], "{left:?}");
+    ensure!(left == ["ServiceAccount", "ConfigMap", "Service", "Deployment"], "{left:?}");
 
     tokio::time::sleep(QUIET).await;
     let after = space.disruption_budgets().get("theirs").await?;
