@@ -16,6 +16,16 @@ locals {
   )
 }
 
+# Before the add-ons, not as part of them: credentials are given at a pod's admission, so a pod that came first has none.
+resource "aws_eks_pod_identity_association" "addon" {
+  for_each = var.addon_roles
+
+  cluster_name    = aws_eks_cluster.this.name
+  namespace       = "kube-system"
+  service_account = each.value.service_account
+  role_arn        = each.value.role_arn
+}
+
 resource "aws_eks_addon" "before_nodes" {
   for_each = local.before_nodes
 
@@ -26,13 +36,7 @@ resource "aws_eks_addon" "before_nodes" {
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
 
-  dynamic "pod_identity_association" {
-    for_each = [for name, it in var.addon_roles : it if name == each.key]
-    content {
-      role_arn        = pod_identity_association.value.role_arn
-      service_account = pod_identity_association.value.service_account
-    }
-  }
+  depends_on = [aws_eks_pod_identity_association.addon]
 }
 
 resource "aws_eks_addon" "after_nodes" {
@@ -45,13 +49,5 @@ resource "aws_eks_addon" "after_nodes" {
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
 
-  dynamic "pod_identity_association" {
-    for_each = [for name, it in var.addon_roles : it if name == each.key]
-    content {
-      role_arn        = pod_identity_association.value.role_arn
-      service_account = pod_identity_association.value.service_account
-    }
-  }
-
-  depends_on = [aws_eks_node_group.this]
+  depends_on = [aws_eks_node_group.this, aws_eks_pod_identity_association.addon]
 }

@@ -33,25 +33,37 @@ resource "aws_eks_cluster" "this" {
     }
   }
 
-  upgrade_policy {
-    support_type = "STANDARD"
-  }
-
-  compute_config {
-    enabled       = local.auto
-    node_pools    = local.auto ? ["general-purpose", "system"] : null
-    node_role_arn = local.auto ? aws_iam_role.node.arn : null
-  }
-
-  kubernetes_network_config {
-    elastic_load_balancing {
-      enabled = local.auto
+  dynamic "upgrade_policy" {
+    for_each = var.support_type == null ? [] : [var.support_type]
+    content {
+      support_type = upgrade_policy.value
     }
   }
 
-  storage_config {
-    block_storage {
-      enabled = local.auto
+  dynamic "compute_config" {
+    for_each = local.auto ? [1] : []
+    content {
+      enabled       = true
+      node_pools    = ["general-purpose", "system"]
+      node_role_arn = aws_iam_role.node.arn
+    }
+  }
+
+  dynamic "kubernetes_network_config" {
+    for_each = local.auto ? [1] : []
+    content {
+      elastic_load_balancing {
+        enabled = true
+      }
+    }
+  }
+
+  dynamic "storage_config" {
+    for_each = local.auto ? [1] : []
+    content {
+      block_storage {
+        enabled = true
+      }
     }
   }
 

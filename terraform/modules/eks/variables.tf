@@ -19,6 +19,17 @@ variable "kubernetes_version" {
   }
 }
 
+variable "support_type" {
+  description = "STANDARD upgrades the cluster when standard support of its version ends; EXTENDED stays, at six times the price. Null leaves it as it is."
+  type        = string
+  default     = "STANDARD"
+
+  validation {
+    condition     = var.support_type == null || contains(["STANDARD", "EXTENDED"], coalesce(var.support_type, "none"))
+    error_message = "support_type: \"STANDARD\" or \"EXTENDED\" expected, found \"${coalesce(var.support_type, "null")}\"."
+  }
+}
+
 variable "subnet_ids" {
   description = "Private subnets of the nodes, in at least two zones."
   type        = list(string)
@@ -73,7 +84,7 @@ variable "admin_principal_arns" {
 }
 
 variable "compute_mode" {
-  description = "Who makes nodes: \"karpenter\" (a managed group for Karpenter and the add-ons, Karpenter for the rest) or \"auto\" (EKS Auto Mode, no group and no Karpenter of our own)."
+  description = "Who makes nodes: \"karpenter\" (a managed group for Karpenter and the add-ons, Karpenter for the rest) or \"auto\" (EKS Auto Mode, no group and no Karpenter of our own). Chosen with the cluster: a change later needs a new one."
   type        = string
   default     = "karpenter"
 

@@ -20,7 +20,7 @@ locals {
         "ec2:DescribeAccountAttributes", "ec2:DescribeAddresses", "ec2:DescribeAvailabilityZones", "ec2:DescribeInstances",
         "ec2:DescribeInternetGateways", "ec2:DescribeIpamPools", "ec2:DescribeNetworkInterfaces", "ec2:DescribeRouteTables",
         "ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeTags", "ec2:DescribeVpcPeeringConnections",
-        "ec2:DescribeVpcs", "ec2:GetSecurityGroupsForVpc",
+        "ec2:DescribeVpcs",
         "elasticloadbalancing:DescribeCapacityReservation", "elasticloadbalancing:DescribeListenerAttributes",
         "elasticloadbalancing:DescribeListenerCertificates", "elasticloadbalancing:DescribeListeners",
         "elasticloadbalancing:DescribeLoadBalancerAttributes", "elasticloadbalancing:DescribeLoadBalancers",
@@ -44,10 +44,18 @@ locals {
       Resource = ["arn:${local.partition}:wafv2:${local.region}:${local.account}:regional/webacl/*", "${local.elb}:loadbalancer/app/*"]
     },
     {
-      Sid      = "AttachWebAclToBalancer"
+      # ELB knows no resource level for attaching a firewall; the statement above bounds which firewalls.
+      Sid       = "AttachWebAclToBalancer"
+      Effect    = "Allow"
+      Action    = ["elasticloadbalancing:SetWebAcl"]
+      Resource  = ["*"]
+      Condition = { StringEquals = { "aws:RequestedRegion" = local.region } }
+    },
+    {
+      Sid      = "FindSecurityGroups"
       Effect   = "Allow"
-      Action   = ["elasticloadbalancing:SetWebAcl"]
-      Resource = local.balancers
+      Action   = ["ec2:GetSecurityGroupsForVpc"]
+      Resource = ["${local.ec2}:vpc/*"]
     },
     {
       Sid      = "MakeSecurityGroups"

@@ -20,13 +20,13 @@ variable "roles" {
 }
 
 variable "associate" {
-  description = "Which roles get an association here. Add-ons (ebs-csi, efs-csi, log-shipping) make their own, from the role's ARN."
+  description = "Which roles get an association here. Those of add-ons (ebs-csi, efs-csi, log-shipping) are made with the add-on, from the role's ARN."
   type        = set(string)
   default     = ["operator", "load-balancer-controller", "external-dns", "keda", "secrets-store", "otel-collector"]
 
   validation {
     condition     = length(setintersection(var.associate, ["ebs-csi", "efs-csi", "log-shipping"])) == 0
-    error_message = "associate: ebs-csi, efs-csi and log-shipping are EKS add-ons, which make their association themselves; leave them out of [${join(", ", var.associate)}]."
+    error_message = "associate: ebs-csi, efs-csi and log-shipping are EKS add-ons, whose associations the modules eks and observability make; leave them out of [${join(", ", var.associate)}]."
   }
 }
 

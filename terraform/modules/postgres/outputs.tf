@@ -25,7 +25,7 @@ output "instance_arn" {
 
 output "secret_arn" {
   description = "ARN of the secret with the administrator's name and password."
-  value       = aws_db_instance.this.master_user_secret[0].secret_arn
+  value       = one(aws_db_instance.this.master_user_secret[*].secret_arn)
 }
 
 output "security_group_id" {

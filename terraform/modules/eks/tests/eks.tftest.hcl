@@ -98,7 +98,7 @@ run "an_add_on_with_a_role_gets_it_by_pod_identity" {
     addon_roles = { aws-ebs-csi-driver = { service_account = "ebs-csi-controller-sa", role_arn = "arn:aws:iam::123456789012:role/ebs" } }
   }
   assert {
-    condition     = one(aws_eks_addon.after_nodes["aws-ebs-csi-driver"].pod_identity_association).role_arn == "arn:aws:iam::123456789012:role/ebs"
+    condition     = aws_eks_pod_identity_association.addon["aws-ebs-csi-driver"].role_arn == "arn:aws:iam::123456789012:role/ebs" && aws_eks_pod_identity_association.addon["aws-ebs-csi-driver"].service_account == "ebs-csi-controller-sa"
     error_message = "the add-on has no association"
   }
 }

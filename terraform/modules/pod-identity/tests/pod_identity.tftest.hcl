@@ -62,7 +62,7 @@ run "a_star_stands_only_where_aws_has_no_resource_level" {
   }
   assert {
     condition = toset(flatten([for it in aws_iam_role_policy.this : [for s in jsondecode(it.policy).Statement : s.Sid if contains(s.Resource, "*")]])) == toset([
-      "FindZones", "Look", "NameNodesAndTrace", "ReadMetrics", "WriteMetrics", "WriteTraces",
+      "AttachWebAclToBalancer", "FindZones", "Look", "NameNodesAndTrace", "ReadMetrics", "WriteMetrics", "WriteTraces",
     ])
     error_message = "a statement has a * that is not listed here"
   }

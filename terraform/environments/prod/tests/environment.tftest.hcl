@@ -1,0 +1,1 @@
+../../dev/tests/environment.tftest.hcl
