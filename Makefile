@@ -2,10 +2,10 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e conformance images
+.PHONY: help up down test check fmt lint e2e conformance images terraform terraform-apply
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## From a fresh clone to a local cluster with a Ready McpServer; a second run does nothing
 	@cargo xtask up
@@ -33,3 +33,9 @@ conformance: ## The official MCP conformance suite against the bundled servers
 
 images: ## Build both Dockerfiles with Docker or Podman, and try what is in the images
 	@cargo xtask images --verify
+
+terraform: ## The AWS base: format, tests of every module and environment, READMEs, checkov
+	@cargo xtask terraform
+
+terraform-apply: ## The AWS base applied to an emulator, changed and destroyed; its policies judged by parliament
+	@cargo xtask terraform --apply

@@ -8,11 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 
 use crate::place::Place;
-use crate::program;
 use crate::step::Step;
+use crate::venv::Environment;
 
 const REQUIREMENTS: &str = "xtask/lint/requirements.txt";
 const TOOLS: &str = "lint tools";
@@ -24,7 +23,7 @@ const CARGO_MACHETE: (&str, &str) = ("cargo-machete", "0.9.2");
 
 /// What takes seconds: Dockerfiles, shell, workflows, YAML.
 pub(crate) fn quick(place: &Place) -> Result<Vec<Step>> {
-    let environment = Environment::of(place)?;
+    let environment = Environment::of(place, "lint", REQUIREMENTS)?;
     let mut steps = vec![Step::new(TOOLS, environment.install(place))];
     let mut lint = |name: &str, arguments: &[&str], files: Vec<PathBuf>| {
         // No file, no step: a linter that looked at nothing must not count as passed.
@@ -87,39 +86,4 @@ fn named(place: &Place, directory: &str, prefix: &str) -> Result<Vec<PathBuf>> {
     }
     files.sort();
     Ok(files)
-}
-
-/// A virtual environment that holds what the requirements say, and nothing else: other requirements, other directory.
-struct Environment(PathBuf);
-
-impl Environment {
-    fn of(place: &Place) -> Result<Self> {
-        let requirements =
-            fs::read(place.root.join(REQUIREMENTS)).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-        let digest = format!("{:x}", Sha256::digest(requirements));
-        Ok(Self(place.cache.join(format!("venv-lint-{}", digest.get(..12).unwrap_or(&digest)))))
-    }
-
-    fn tool(&self, place: &Place, name: &str) -> Command {
-        place.command(&self.0.join("bin").join(name).to_string_lossy())
-    }
-
-    /// The commands that fill it; when it is full, one that shows so.
-    fn install(&self, place: &Place) -> Vec<Command> {
-        let complete = self.0.join(".complete");
-        if complete.exists() {
-            let mut list = self.tool(place, "pip");
-            list.args(["list", "--format=freeze", "--disable-pip-version-check"]);
-            return vec![list];
-        }
-        let python = if program::on_path("python3").is_some() { "python3" } else { "python" };
-        let mut make = place.command(python);
-        make.args(["-m", "venv", "--clear"]).arg(&self.0);
-        let mut install = self.tool(place, "pip");
-        install.args(["install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--require-hashes"]);
-        install.args(["--requirement", REQUIREMENTS]);
-        let mut mark = place.command("touch");
-        mark.arg(&complete);
-        vec![make, install, mark]
-    }
 }

@@ -13,6 +13,8 @@ mod place;
 mod plan;
 mod program;
 mod step;
+mod terraform;
+mod venv;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -59,6 +61,8 @@ enum Task {
     Conformance,
     /// Dockerfiles, workflows, YAML, shell scripts, licences and sources of dependencies
     Lint,
+    /// The AWS base: format, tests, READMEs, checkov; `--apply` runs it against an emulator
+    Terraform(terraform::Options),
 }
 
 /// Arguments that belong to `mcp-e2e`, the program behind the command.
@@ -101,5 +105,6 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Conformance => conformance::run(&place),
         Task::Lint => step::run_all(&place, lint::all(&place)?),
+        Task::Terraform(options) => terraform::run(&place, &options),
     }
 }

@@ -38,6 +38,7 @@ pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
     }
     steps.push(Step::new("conformance", [own(place, &["conformance"])?]).needs(BUILD));
     steps.push(Step::new("images", [own(place, &["images", "--verify", "--if-changed"])?]));
+    steps.push(Step::new("terraform", [own(place, &["terraform", "--if-changed"])?]));
     steps.extend(lint::quick(place)?);
     Ok(steps)
 }

@@ -1,0 +1,163 @@
+//! Terraform: format, tests of every module and environment, fresh READMEs, checkov; and with `--apply` the real thing
+//! against an emulator.
+//!
+//! In: terraform/ as it lies there. Out: steps and their results. Of AWS it needs nothing: the provider is mocked, or talks
+//! to MiniStack on 127.0.0.1. What it downloads and writes lies under the cache, but for READMEs.
+
+mod cli;
+mod fingerprint;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use crate::place::Place;
+use crate::program;
+use crate::step::{self, Step};
+use crate::venv::Environment;
+use cli::Terraform;
+
+const CHECKOV: &str = "checkov installed";
+const PARLIAMENT: &str = "parliament installed";
+const MINISTACK: &str = "ministack installed";
+const APPLY: &str = "terraform apply";
+
+/// What `cargo xtask terraform` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Apply `dev` against MiniStack, change it, destroy it, and look at the policies it made (minutes)
+    #[arg(long)]
+    apply: bool,
+    /// Write the generated part of every README, and check nothing
+    #[arg(long, conflicts_with = "apply")]
+    readme: bool,
+    /// Only when a file of terraform/ or Terraform itself has changed since the last success
+    #[arg(long, conflicts_with_all = ["apply", "readme"])]
+    if_changed: bool,
+}
+
+/// Runs the steps, having found Terraform and its provider.
+pub(crate) fn run(place: &Place, options: &Options) -> Result<ExitCode> {
+    let roots = roots(place)?;
+    let checkov = Environment::of(place, "checkov", "xtask/terraform/checkov.txt")?;
+    let mut steps = vec![Step::new(CHECKOV, checkov.install(place))];
+    if options.readme {
+        steps.push(readme(place, &checkov, &roots, false));
+        return step::run_all(place, steps);
+    }
+    let terraform = Terraform::find(place)?;
+    if options.apply {
+        return step::run_all(place, apply(place, &terraform)?);
+    }
+    let seen = terraform.data.join("passed");
+    let version =
+        program::output(place.command("terraform").args(["version", "-json"]).env_remove("TF_CLI_CONFIG_FILE"))?;
+    let fingerprint = fingerprint::of(&place.root, &version)?;
+    if options.if_changed && fs::read_to_string(&seen).is_ok_and(|it| it == fingerprint) {
+        println!("terraform: not checked: its files are those of the last success");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut format = terraform.command(place, "fmt");
+    format.args(["fmt", "-check", "-diff", "-recursive", "terraform"]);
+    steps.push(Step::new("terraform fmt", [format]));
+    steps.extend(roots.iter().map(|root| terraform.tests(place, root)));
+    steps.push(readme(place, &checkov, &roots, true));
+    let mut scan = checkov.tool(place, "checkov");
+    scan.args(["--directory", "terraform", "--framework", "terraform", "--quiet", "--compact", "--skip-download"]);
+    steps.push(Step::new("checkov", [scan]).needs(CHECKOV));
+    let code = step::run_all(place, steps)?;
+    if code == ExitCode::SUCCESS {
+        fs::write(&seen, fingerprint).with_context(|| format!("cannot write {}", seen.display()))?;
+    }
+    Ok(code)
+}
+
+fn readme(place: &Place, checkov: &Environment, roots: &[PathBuf], check: bool) -> Step {
+    let mut command = checkov.tool(place, "python");
+    command.arg("xtask/terraform/readme.py").args(check.then_some("--check")).args(roots);
+    Step::new("terraform READMEs", [command]).needs(CHECKOV)
+}
+
+/// `dev` on an emulator, and parliament's word on the policies that came out.
+fn apply(place: &Place, terraform: &Terraform) -> Result<Vec<Step>> {
+    let ministack = Environment::of(place, "ministack", "xtask/terraform/ministack.txt")?;
+    let parliament = Environment::of(place, "parliament", "xtask/terraform/parliament.txt")?;
+    let state = terraform.data.join("applied.json");
+    let mut run = ministack.tool(place, "python");
+    run.args(["xtask/terraform/apply.py", "terraform/environments/dev"]).arg(&state);
+    terraform.settings(&mut run, "apply");
+    let mut judge = parliament.tool(place, "python");
+    judge.arg("xtask/terraform/policies.py").arg(&state);
+    Ok(vec![
+        Step::new(MINISTACK, ministack.install(place)),
+        Step::new(PARLIAMENT, parliament.install(place)),
+        Step::new(APPLY, [run]).needs(MINISTACK),
+        Step::new("parliament", [judge]).needs(APPLY),
+    ])
+}
+
+/// Every module and environment, relative to the repository, in order.
+fn roots(place: &Place) -> Result<Vec<PathBuf>> {
+    let mut roots = Vec::new();
+    for kind in ["terraform/modules", "terraform/environments"] {
+        let path = place.root.join(kind);
+        let before = roots.len();
+        for entry in fs::read_dir(&path).with_context(|| format!("cannot list {}", path.display()))? {
+            let entry = entry?;
+            if entry.path().is_dir() {
+                roots.push(Path::new(kind).join(entry.file_name()));
+            }
+        }
+        // No directory, no step: an empty list must not count as passed.
+        if roots.len() == before {
+            bail!("{} holds nothing to check", path.display());
+        }
+    }
+    roots.sort();
+    Ok(roots)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place() -> Place {
+        Place::find().unwrap()
+    }
+
+    /// `prod` differs from `dev` in values alone.
+    #[test]
+    fn the_environments_share_every_file_but_their_values() {
+        let environments = place().root.join("terraform/environments");
+        let names = |environment: &str| {
+            let entries = fs::read_dir(environments.join(environment)).unwrap();
+            let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
+            let mut names: Vec<_> = names.filter(|it| Path::new(it).extension().is_some_and(|it| it == "tf")).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("dev"), names("prod"));
+        for name in names("dev") {
+            let read = |environment: &str| fs::read_to_string(environments.join(environment).join(&name)).unwrap();
+            assert_eq!(read("dev"), read("prod"), "{name} differs");
+        }
+    }
+
+    /// Every alarm on a metric of the servers is on one that they publish, or is off by default.
+    #[test]
+    fn every_server_metric_with_an_alarm_is_published() {
+        let read = |path: &str| fs::read_to_string(place().root.join(path)).unwrap();
+        let kit = read("mcp-servers/kit/src/metrics.rs");
+        let alarms = read("terraform/modules/observability/alarms.tf");
+        let line = alarms.lines().find(|it| it.trim_start().starts_with("server_metrics = ")).unwrap();
+        let listed: Vec<_> = line.split('"').skip(1).step_by(2).collect();
+        assert!(!listed.is_empty(), "{line}");
+        for metric in listed {
+            // A counter's name ends with _total where it is read.
+            let registered = metric.strip_suffix("_total").unwrap_or(metric);
+            assert!(kit.contains(&format!("register(\"{registered}\"")), "the kit does not publish {metric}");
+        }
+    }
+}
