@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    breaker::{Breakers, Outcome},
     capacity::{Capacity, Place, Slot},
     metrics::Metrics,
     tool::{Answer, Failure, Tool, ToolError},
@@ -25,6 +26,7 @@ pub struct Call {
     cancelled: CancellationToken,
     /// Work that goes on after its caller has gone still takes its place.
     _place: Option<Arc<Place>>,
+    breakers: Option<Arc<Breakers>>,
 }
 
 impl Call {
@@ -36,6 +38,7 @@ impl Call {
             deadline: Instant::now() + timeout,
             cancelled: CancellationToken::new(),
             _place: None,
+            breakers: None,
         }
     }
 
@@ -57,6 +60,25 @@ impl Call {
         Ok(())
     }
 
+    /// Calls what this tool depends on, behind the circuit breaker of that name (for AWS: service and region). After five
+    /// failures in a row (see [`ToolError::upstream`]) it is not asked for 60 s, and the call fails at once.
+    pub async fn upstream<T>(
+        &self,
+        name: &str,
+        work: impl Future<Output = Result<T, ToolError>>,
+    ) -> Result<T, ToolError> {
+        let Some(breakers) = &self.breakers else { return work.await };
+        let Some(pass) = breakers.admit(name, self.deadline) else {
+            let message =
+                format!("{name} failed several times in a row and is not asked for a minute; try again later");
+            return Err(ToolError::of(Failure::Open, message));
+        };
+        let result = work.await;
+        let failed = result.as_ref().is_err_and(|error| error.kind == Failure::Upstream);
+        pass.settle(if failed { Outcome::Failed } else { Outcome::Answered });
+        result
+    }
+
     /// Runs blocking work (files, mostly) off the async threads.
     pub async fn blocking<T, F>(self, work: F) -> Result<T, ToolError>
     where
@@ -76,12 +98,14 @@ impl Call {
 pub(crate) struct Pipeline {
     pub(crate) metrics: Arc<Metrics>,
     capacity: Capacity,
+    breakers: Arc<Breakers>,
 }
 
 impl Pipeline {
     pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
         let capacity = Capacity::new(&metrics);
-        Self { metrics, capacity }
+        let breakers = Arc::new(Breakers::new(Arc::clone(&metrics)));
+        Self { metrics, capacity, breakers }
     }
 
     /// Runs one call of `tool`. Its place stays taken for as long as `slot` is held.
@@ -113,7 +137,9 @@ impl Pipeline {
         };
         slot.keep(&place);
         let _running = self.metrics.running();
-        guarded(tool, arguments, caller, place).await.and_then(|answer| within_budget(tool, answer))
+        guarded(tool, arguments, caller, place, Arc::clone(&self.breakers))
+            .await
+            .and_then(|answer| within_budget(tool, answer))
     }
 }
 
@@ -130,11 +156,18 @@ async fn guarded(
     arguments: Map<String, Value>,
     caller: &CancellationToken,
     place: Arc<Place>,
+    breakers: Arc<Breakers>,
 ) -> Result<Answer, ToolError> {
     let cancelled = caller.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
     let _guard: DropGuard = cancelled.clone().drop_guard();
-    let call = Call { budget: tool.budget, deadline: Instant::now() + tool.timeout, cancelled, _place: Some(place) };
+    let call = Call {
+        budget: tool.budget,
+        deadline: Instant::now() + tool.timeout,
+        cancelled,
+        _place: Some(place),
+        breakers: Some(breakers),
+    };
     let mut task = tokio::spawn(tool.run(arguments, call));
     let joined = tokio::select! {
         joined = &mut task => joined,

@@ -5,6 +5,7 @@
 //! Knows nothing of files, databases or AWS, and its public interface names no type of the protocol library.
 
 mod access;
+mod breaker;
 mod call;
 mod capacity;
 #[cfg(feature = "fixtures")]

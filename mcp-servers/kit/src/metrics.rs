@@ -37,6 +37,12 @@ struct ClassLabels {
     class: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BreakerLabels {
+    upstream: String,
+    state: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -46,6 +52,8 @@ pub(crate) struct Metrics {
     durations: Family<ToolLabels, Histogram>,
     running: Gauge,
     places: Family<ClassLabels, Gauge>,
+    breakers: Family<BreakerLabels, Gauge>,
+    changes: Family<BreakerLabels, Counter>,
 }
 
 /// Counts a call as running until it is dropped.
@@ -76,7 +84,14 @@ impl Metrics {
         let told =
             "Calls that take a place of their class: under way, or answered to a client that has not read it yet";
         registry.register("mcp_call_places_taken", told, places.clone());
-        Self { registry, requests, calls, durations, running, places }
+        let (breakers, changes) = (Family::default(), Family::default());
+        registry.register("mcp_breaker_state", "1 for the state each circuit breaker is in", breakers.clone());
+        registry.register(
+            "mcp_breaker_changes",
+            "Changes of circuit breakers, by the state they led to",
+            changes.clone(),
+        );
+        Self { registry, requests, calls, durations, running, places, breakers, changes }
     }
 
     pub(crate) fn running(&self) -> Running {
@@ -86,6 +101,15 @@ impl Metrics {
 
     pub(crate) fn places(&self, class: Class) -> Gauge {
         self.places.get_or_create(&ClassLabels { class: class.label() }).clone()
+    }
+
+    /// A circuit breaker that is in another state now.
+    pub(crate) fn breaker(&self, upstream: &str, now: &'static str) {
+        let labels = |state| BreakerLabels { upstream: upstream.to_owned(), state };
+        for state in ["closed", "open", "half_open"] {
+            self.breakers.get_or_create(&labels(state)).set(i64::from(state == now));
+        }
+        self.changes.get_or_create(&labels(now)).inc();
     }
 
     pub(crate) fn request(&self, status: u16) {

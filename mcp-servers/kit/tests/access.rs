@@ -90,8 +90,8 @@ fn a_key_sees_and_calls_the_tools_of_its_scopes_and_no_others() {
         let tools = listed["result"]["tools"].as_array().unwrap().clone();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(ALICE), ["change", "fall", "flood", "hurry", "wait"]);
-    assert_eq!(names(BOB), ["fall", "flood", "hurry", "wait"]);
+    assert_eq!(names(ALICE), ["ask", "change", "fall", "flood", "hurry", "wait"]);
+    assert_eq!(names(BOB), ["ask", "fall", "flood", "hurry", "wait"]);
     assert_eq!(with(&server, BOB, &call("wait")).json()["result"]["isError"], false);
     assert_eq!(with(&server, ALICE, &call("change")).json()["result"]["isError"], false);
     let refused = with(&server, BOB, &call("change"));
@@ -184,7 +184,9 @@ fn wrong_settings_of_the_door_are_told_and_nothing_starts() {
         .unwrap();
     let told = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{told}");
-    for expected in ["4 settings are wrong", "22 characters", "--rate-limit", "\"fell\"", "\"weit\"", "change, fall"] {
+    for expected in
+        ["4 settings are wrong", "22 characters", "--rate-limit", "\"fell\"", "\"weit\"", "ask, change, fall"]
+    {
         assert!(told.contains(expected), "no {expected} in {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");

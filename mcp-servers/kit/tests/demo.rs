@@ -75,6 +75,33 @@ fn an_answer_has_a_largest_size() {
 }
 
 #[test]
+fn an_upstream_that_fails_again_and_again_is_left_alone() {
+    let server = Server::start(DEMO, &[]);
+    for _ in 0..4 {
+        assert_eq!(error_of(&server.call("ask", json!({"number": 1}))), "the oracle is silent");
+    }
+    assert_eq!(server.call("ask", json!({"number": 0}))["isError"], false, "four failures are borne");
+    for _ in 0..5 {
+        assert_eq!(error_of(&server.call("ask", json!({"number": 1}))), "the oracle is silent");
+    }
+    for number in [0, 1] {
+        let failed = server.call("ask", json!({"number": number}));
+        assert!(error_of(&failed).contains("oracle failed several times in a row"), "{failed}");
+    }
+    assert_eq!(server.call("wait", json!({"number": 0}))["isError"], false, "other tools go on");
+    let metrics = get(server.health, "/metrics").body;
+    for line in [
+        r#"mcp_breaker_state{upstream="oracle",state="open"} 1"#,
+        r#"mcp_breaker_state{upstream="oracle",state="closed"} 0"#,
+        r#"mcp_breaker_changes_total{upstream="oracle",state="open"} 1"#,
+        r#"mcp_tool_calls_total{tool="ask",outcome="breaker_open"} 2"#,
+        r#"mcp_tool_calls_total{tool="ask",outcome="upstream_error"} 9"#,
+    ] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+}
+
+#[test]
 fn an_open_event_stream_does_not_outlast_the_drain() {
     let mut server = Server::start(DEMO, &["--drain-seconds=2"]);
     let mut stream = connect(server.address);

@@ -41,9 +41,16 @@ impl Server for Demo {
     fn tools(_: &mut Sources) -> Option<Registry> {
         let patient = tool("wait", "Answers after so many milliseconds", wait).with_timeout(Duration::from_mins(5));
         let hasty = tool("hurry", "Like wait, but gives up after 50 ms", wait).with_timeout(Duration::from_millis(50));
+        let asking = tool("ask", "Asks an upstream that answers to 0 and fails at anything else", ask);
         let writing = tool("change", "Like wait, but says that it writes", wait).with_scope("write");
-        let tools =
-            [patient, hasty, writing, tool("flood", "Answers with so many bytes", flood), tool("fall", "Panics", fall)];
+        let tools = [
+            asking,
+            patient,
+            hasty,
+            writing,
+            tool("flood", "Answers with so many bytes", flood),
+            tool("fall", "Panics", fall),
+        ];
         Registry::new(tools).ok()
     }
 }
@@ -59,6 +66,13 @@ where
 async fn wait(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
     tokio::time::sleep(Duration::from_millis(arguments.number.into())).await;
     Ok(Reply::new(Said { said: "done".into() }))
+}
+
+async fn ask(arguments: Number, call: Call) -> Result<Reply<Said>, ToolError> {
+    let answer =
+        async { if arguments.number == 0 { Ok("fine") } else { Err(ToolError::upstream("the oracle is silent")) } };
+    let said = call.upstream("oracle", answer).await?;
+    Ok(Reply::new(Said { said: said.into() }))
 }
 
 async fn flood(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {

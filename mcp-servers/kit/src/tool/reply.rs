@@ -19,6 +19,8 @@ pub(crate) enum Failure {
     Arguments,
     Budget,
     Busy,
+    Upstream,
+    Open,
     Timeout,
     Cancelled,
     Panic,
@@ -31,6 +33,8 @@ impl Failure {
             Self::Arguments => "invalid_arguments",
             Self::Budget => "over_budget",
             Self::Busy => "busy",
+            Self::Upstream => "upstream_error",
+            Self::Open => "breaker_open",
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Panic => "panic",
@@ -42,6 +46,11 @@ impl ToolError {
     /// An error with this message.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Failure::Tool }
+    }
+
+    /// A failure of what the tool depends on, not of the call: it counts towards the upstream's circuit breaker.
+    pub fn upstream(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Failure::Upstream }
     }
 
     pub(crate) fn of(kind: Failure, message: impl Into<String>) -> Self {
