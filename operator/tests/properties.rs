@@ -10,11 +10,13 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use mcp_crds::{
     FilesystemServer, ImageServer, McpServer, McpServerSpec, Root, ServerKind,
+    network::{Egress, LabelValue, Network, Peer, Selector},
     pod::{
         ClaimVolume, CsiVolume, EmptyDirVolume, EnvFromSource, EnvVar, EnvVarSource, FieldRef, KeyRef, ObjectRef,
         Resources, SecretVolume, Volume, VolumeMount,
     },
     quantity::Quantity,
+    scheduling::{Disruption, Share},
 };
 use mcp_operator::{
     desired::{self, Child, ChildKind, Defaults, names, roll},
@@ -140,11 +142,46 @@ fn resources() -> impl Strategy<Value = Option<Resources>> {
     prop::option::of(resources)
 }
 
+fn network() -> impl Strategy<Value = Option<Network>> {
+    let labels = || prop::collection::btree_map("[a-c]", "[a-c]".prop_map(LabelValue), 0..2);
+    let selector = || prop::option::of(labels().prop_map(|match_labels| Selector { match_labels }));
+    let cidr =
+        || prop::sample::select(vec!["10.0.0.0/8", "0.0.0.0/0", "::/0", "198.51.100.0/24"]).prop_map(str::to_owned);
+    let peer = prop_oneof![
+        cidr().prop_map(|cidr| Peer { cidr: Some(cidr), ..Peer::default() }),
+        (selector(), labels()).prop_map(|(namespace_selector, match_labels)| Peer {
+            namespace_selector,
+            pod_selector: Some(Selector { match_labels }),
+            cidr: None,
+        }),
+    ];
+    let blocks = prop::collection::btree_set(cidr(), 0..3);
+    let ports = prop::collection::btree_set(1..5_i32, 0..3);
+    let egress = (blocks, ports).prop_map(|(cidrs, ports)| Egress {
+        hosts: Vec::new(),
+        cidrs: cidrs.into_iter().collect(),
+        ports: ports.into_iter().collect(),
+    });
+    let network = (any::<bool>(), prop::collection::vec(peer, 0..3), prop::option::of(egress))
+        .prop_map(|(enabled, ingress_from, egress)| Network { enabled, ingress_from, egress });
+    prop::option::of(network)
+}
+
+fn disruption() -> impl Strategy<Value = Option<Disruption>> {
+    let share = prop_oneof![(1..3_i32).prop_map(Share::Number), Just(Share::Percent("50%".to_owned()))];
+    let budget = (any::<bool>(), share).prop_map(|(fewest, share)| {
+        let (least, most) = if fewest { (Some(share), None) } else { (None, Some(share)) };
+        Disruption { min_available: least, max_unavailable: most }
+    });
+    prop::option::of(budget)
+}
+
 /// Specs of every shape that validation takes.
 fn spec() -> impl Strategy<Value = McpServerSpec> {
     let pod = (env(), env_from(), volumes(), resources());
-    (0..4_i32, any::<bool>(), any::<bool>(), prop::option::of("[a-z/]{0,4}"), pod).prop_map(
-        |(replicas, bundled, command, sub_path, (env, env_from, volumes, resources))| {
+    let around = (network(), disruption());
+    (0..4_i32, any::<bool>(), any::<bool>(), prop::option::of("[a-z/]{0,4}"), pod, around).prop_map(
+        |(replicas, bundled, command, sub_path, (env, env_from, volumes, resources), (network, disruption))| {
             let server = match volumes.first() {
                 Some(volume) if bundled => {
                     let root = Root { name: "docs".to_owned(), volume: volume.name.clone(), ..Root::default() };
@@ -176,6 +213,8 @@ fn spec() -> impl Strategy<Value = McpServerSpec> {
                 resources,
                 volume_mounts: mounts.collect(),
                 volumes,
+                network,
+                disruption,
                 ..McpServerSpec::default()
             }
         },
