@@ -19,7 +19,8 @@ use tokio::net::TcpListener;
 use crate::{
     leader::{Leadership, State as Election},
     listed::Listed,
-    metrics::Metrics,
+    metrics::{Metrics, Queue},
+    progress::Progress,
 };
 
 /// What the health endpoints tell about.
@@ -29,6 +30,10 @@ pub struct Health {
     pub listed: Listed,
     /// Who works.
     pub leadership: Leadership,
+    /// Signs of life.
+    pub progress: Progress,
+    /// What waits and what is under way.
+    pub queue: Queue,
 }
 
 /// Serves until the process ends. Fails when the address cannot be had.
@@ -37,7 +42,7 @@ pub async fn serve(address: SocketAddr, health: Health, metrics: Arc<Metrics>) -
         .await
         .with_context(|| format!("cannot listen on --admin-listen {address}: is another operator running?"))?;
     let router = Router::new()
-        .route("/livez", get(async || "ok\n"))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .with_state(health)
         .route("/metrics", get(text))
@@ -61,16 +66,29 @@ async fn text(State(metrics): State<Arc<Metrics>>) -> Result<impl IntoResponse, 
     Ok(([(CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
 }
 
-/// Ready once every kind was listed, leading or not; says which are missing, and who leads.
-async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
-    let missing = health.listed.missing();
-    if !missing.is_empty() {
-        return (StatusCode::SERVICE_UNAVAILABLE, format!("not listed yet: {}\n", missing.join(", ")));
+/// Alive unless something is stuck that only a new process mends; says what.
+async fn livez(State(health): State<Health>) -> (StatusCode, String) {
+    let stuck = health.progress.stuck(&health.queue, health.listed.missing().is_empty());
+    match stuck.as_slice() {
+        [] => (StatusCode::OK, "ok\n".to_owned()),
+        stuck => (StatusCode::SERVICE_UNAVAILABLE, format!("stuck: {}\n", stuck.join("; "))),
     }
-    let text = match health.leadership.state() {
+}
+
+/// Ready while every kind is watched, leading or not; says what is missing, who leads, and which optional kinds there
+/// are.
+async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
+    let trouble = health.listed.trouble();
+    if !trouble.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", trouble.join("\n")));
+    }
+    let mut text = match health.leadership.state() {
         Election::Leading => "ok: leading\n".to_owned(),
         Election::Standby { leader: Some(leader) } => format!("ok: standby, {leader} leads\n"),
         Election::Standby { leader: None } => "ok: standby, nobody is known to lead\n".to_owned(),
     };
+    for (kind, there) in health.listed.optional() {
+        text += &format!("optional: {kind} {}\n", if there { "is there" } else { "is not there" });
+    }
     (StatusCode::OK, text)
 }

@@ -23,6 +23,7 @@ use crate::{
     listed::Listed,
     metrics::Metrics,
     observe::Recent,
+    progress::Progress,
     settings::Settings,
 };
 
@@ -52,7 +53,10 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     });
     let (leadership, mut election) = election.unzip();
     let leadership = leadership.unwrap_or_else(Leadership::without_election);
-    let health = Health { listed, leadership: leadership.clone() };
+    let progress = Progress::default();
+    tokio::spawn(progress.clone().beat());
+    let health =
+        Health { listed, leadership: leadership.clone(), progress: progress.clone(), queue: metrics.queue.clone() };
     let context = Arc::new(Context {
         client,
         stores,
@@ -62,6 +66,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             cluster_domain: settings.cluster_domain,
             operator_namespace: settings.namespace,
         },
+        progress,
         recent: Recent::default(),
         backoff: Backoff::default(),
         metrics: metrics.clone(),

@@ -2,17 +2,23 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::Stream;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
-use kube::{Client, core::PartialObjectMeta, runtime::reflector::Store};
+use kube::{
+    Client,
+    api::{ApiResource, DynamicObject},
+    core::PartialObjectMeta,
+    runtime::reflector::{Store, store::Writer},
+};
 
 use crate::{
-    controller::backoff::Backoff, desired::Defaults, index::Index, leader::Leadership, metrics::Metrics,
-    observe::Recent,
+    controller::backoff::Backoff, desired::Defaults, index::Index, leader::Leadership, listed::Presence,
+    metrics::Metrics, observe::Recent, progress::Progress,
 };
 
 /// Longest wait for one answer of the API server.
@@ -33,6 +39,8 @@ pub struct Context {
     pub recent: Recent,
     /// Who failed how often.
     pub backoff: Backoff,
+    /// What the watchdog looks at.
+    pub progress: Progress,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -58,4 +66,38 @@ pub struct Stores {
     pub pods_by_server: Index<Pod>,
     /// Every ConfigMap, by nothing but its name, uid and resourceVersion.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// KEDA's ScaledObjects with our label, where there is KEDA.
+    pub scaled_objects: Optional,
+}
+
+/// A store of a kind that the cluster may lack.
+#[derive(Clone, Debug)]
+pub struct Optional {
+    store: Store<DynamicObject>,
+    presence: Presence,
+}
+
+impl Optional {
+    /// A store, and what tells whether its kind is there.
+    #[must_use]
+    pub fn new(store: Store<DynamicObject>, presence: Presence) -> Self {
+        Self { store, presence }
+    }
+
+    /// A kind that is not there.
+    #[must_use]
+    pub fn absent(resource: ApiResource) -> Self {
+        Self::new(Writer::new(resource).as_reader(), Presence::never())
+    }
+
+    /// The store; none while the kind is not there.
+    #[must_use]
+    pub fn get(&self) -> Option<&Store<DynamicObject>> {
+        self.presence.is_there().then_some(&self.store)
+    }
+
+    /// An item whenever the kind comes or goes.
+    pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
+        self.presence.changes()
+    }
 }

@@ -17,6 +17,7 @@ pub mod leader;
 pub mod listed;
 pub mod metrics;
 pub mod observe;
+pub mod progress;
 pub mod settings;
 pub mod status;
 pub mod telemetry;

@@ -17,13 +17,14 @@ use kube::{
 };
 use mcp_crds::McpServer;
 use mcp_operator::{
-    context::{Context, Stores},
-    controller::{backoff::Backoff, reconcile::reconcile},
+    context::{Context, Optional, Stores},
+    controller::{backoff::Backoff, reconcile::reconcile, watches::scaled_object},
     desired::Defaults,
     error::{Class, Error},
     index::Index,
     leader::Leadership,
     observe::Recent,
+    progress::Progress,
 };
 use serde_json::{Value, json};
 
@@ -111,6 +112,7 @@ fn context(client: Client) -> Context {
         pods: reflector::store().0,
         pods_by_server: Index::new(|pod: &Pod| pod.labels().values().cloned().collect()),
         config_maps: reflector::store().0,
+        scaled_objects: Optional::absent(scaled_object()),
     };
     let defaults = Defaults {
         servers_image: "servers".to_owned(),
@@ -122,6 +124,7 @@ fn context(client: Client) -> Context {
         stores,
         leadership: Leadership::without_election(),
         defaults,
+        progress: Progress::default(),
         recent: Recent::default(),
         backoff: Backoff::default(),
         metrics: Arc::default(),

@@ -53,6 +53,7 @@ pub async fn run(
         disruption_budgets,
         pods,
         config_maps,
+        scaled_objects,
     } = watches;
     let metrics = context.metrics.clone();
     metrics.starting(concurrency, server_store.clone());
@@ -67,8 +68,12 @@ pub async fn run(
         .watches_stream(disruption_budgets, asks(queue, owner))
         .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
         .watches_stream(pods, asks(queue, labelled))
+        .watches_stream_with(scaled_objects, asks(queue, owner), watches::scaled_object())
+        // KEDA came or went.
+        .reconcile_all_on(context.stores.scaled_objects.changes())
         // A standby let everything pass; whoever begins to lead looks at it.
         .reconcile_all_on(context.leadership.gained())
+        .reconcile_all_on(context.progress.polled())
         .graceful_shutdown_on(stop);
     controller
         .run(guard::reconcile, on_error, context)
@@ -144,19 +149,4 @@ fn on_error(server: Arc<McpServer>, error: &Error, context: Arc<Context>) -> Act
         );
     }
     Action::requeue(wait)
-}
-
-/// Counts and drops the errors of a stream: each has a backoff of its own, and none may reach the Controller, whose
-/// one backoff would hold up every other stream.
-pub(crate) fn without_errors<K>(
-    kind: &'static str,
-    result: Result<K, watcher::Error>,
-) -> Option<Result<K, watcher::Error>> {
-    match result {
-        Ok(object) => Some(Ok(object)),
-        Err(error) => {
-            warn!(kind, %error, "watch failed; it is tried again with a backoff");
-            None
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! One stream a kind, each with a store and a backoff of its own, so that trouble with one never delays another.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
@@ -12,22 +12,22 @@ use k8s_openapi::api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource, ResourceExt,
+    api::{ApiResource, DynamicObject, GroupVersionKind},
     core::PartialObjectMeta,
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, predicates,
-        reflector::{self, Store},
+        reflector::{Store, store::Writer},
         watcher,
     },
 };
 use mcp_crds::McpServer;
 use serde::de::DeserializeOwned;
 
-use super::without_errors;
 use crate::{
-    context::Stores,
+    context::{Optional, Stores},
     desired::roll,
     index::Index,
-    listed::{Listed, Mark},
+    listed::{Listed, Mark, refusal},
     metrics::Metrics,
     vocabulary::{MANAGED_SELECTOR, SERVER_LABEL},
 };
@@ -36,6 +36,10 @@ use crate::{
 const WATCH_SECONDS: u32 = 45;
 /// Leaves out the ConfigMap that every namespace has, and no server names.
 const OTHER_CONFIG_MAPS: &str = "metadata.name!=kube-root-ca.crt";
+
+/// How soon a kind is listed again that the API server refused: no backoff, for whoever grants a right or installs a
+/// definition looks at what happens.
+const REFUSED_AGAIN: Duration = Duration::from_secs(10);
 
 /// A stream of changed objects.
 pub type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
@@ -65,6 +69,8 @@ pub struct Watches {
     pub pods: Changes<Pod>,
     /// Changed or deleted ConfigMaps, whoever owns them.
     pub config_maps: Changes<PartialObjectMeta<ConfigMap>>,
+    /// Changed or deleted ScaledObjects, where there is KEDA.
+    pub scaled_objects: Changes<DynamicObject>,
 }
 
 /// Opens every stream.
@@ -86,6 +92,8 @@ pub fn open(client: &Client, metrics: &Metrics) -> (Watches, Stores, Listed) {
     let others = watcher::Config::default().fields(OTHER_CONFIG_MAPS);
     let (config_map_store, config_maps) =
         reflect::<PartialObjectMeta<ConfigMap>>(client, listed.add("configmaps"), others, keep_version);
+    let (scaled_objects_store, scaled_objects) =
+        optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
     let children_listed = listed.clone().all();
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
@@ -108,19 +116,21 @@ pub fn open(client: &Client, metrics: &Metrics) -> (Watches, Stores, Listed) {
         pods: pod_store,
         pods_by_server: pods_by_server.clone(),
         config_maps: config_map_store,
+        scaled_objects: scaled_objects_store,
     };
     let watches = Watches {
-        servers: counted("McpServer", after(children_listed, servers)),
+        servers: without_errors(after(children_listed, servers)),
         server_store,
         servers_by_config_map,
-        service_accounts: counted("ServiceAccount", service_accounts.touched_objects()),
-        settings: counted("ConfigMap", settings.touched_objects()),
-        network_policies: counted("NetworkPolicy", network_policies.touched_objects()),
-        services: counted("Service", services.touched_objects()),
-        deployments: counted("Deployment", deployments.touched_objects()),
-        disruption_budgets: counted("PodDisruptionBudget", disruption_budgets.touched_objects()),
-        pods: counted("Pod", indexed(pods, &pods_by_server).touched_objects()),
-        config_maps: counted("ConfigMap", config_maps.touched_objects()),
+        service_accounts: without_errors(service_accounts.touched_objects()),
+        settings: without_errors(settings.touched_objects()),
+        network_policies: without_errors(network_policies.touched_objects()),
+        services: without_errors(services.touched_objects()),
+        deployments: without_errors(deployments.touched_objects()),
+        disruption_budgets: without_errors(disruption_budgets.touched_objects()),
+        pods: without_errors(indexed(pods, &pods_by_server).touched_objects()),
+        config_maps: without_errors(config_maps.touched_objects()),
+        scaled_objects,
     };
     (watches, stores, listed)
 }
@@ -138,10 +148,47 @@ fn reflect<K>(client: &Client, mark: Mark, config: watcher::Config, trim: fn(&mu
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
 {
-    let (store, writer) = reflector::store();
+    fill(Api::all(client.clone()), Writer::new(()), mark, config, trim)
+}
+
+/// KEDA's ScaledObject.
+#[must_use]
+pub fn scaled_object() -> ApiResource {
+    ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"))
+}
+
+/// A store and a stream of a kind that the cluster may lack, now or later: its absence delays nobody.
+///
+/// Asking for a list is the cheapest way to learn whether there is such a kind, and needs no right that the watch does
+/// not need anyway.
+#[must_use]
+pub fn optional(
+    client: &Client,
+    listed: &mut Listed,
+    name: &'static str,
+    resource: ApiResource,
+    config: watcher::Config,
+) -> (Optional, Changes<DynamicObject>) {
+    let (mark, presence) = listed.add_optional(name);
+    let (store, events) =
+        fill(Api::all_with(client.clone(), &resource), Writer::new(resource), mark, config, |_: &mut DynamicObject| ());
+    (Optional::new(store, presence), without_errors(events.touched_objects()))
+}
+
+fn fill<K>(
+    api: Api<K>,
+    writer: Writer<K>,
+    mark: Mark,
+    config: watcher::Config,
+    trim: fn(&mut K),
+) -> (Store<K>, Events<K>)
+where
+    K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K::DynamicType: Clone + Debug + Eq + Hash + Unpin + Send + Sync,
+{
+    let (store, config) = (writer.as_reader(), config.timeout(WATCH_SECONDS));
     let held = store.clone();
-    let events = watcher(Api::all(client.clone()), config.timeout(WATCH_SECONDS))
-        .default_backoff()
+    let events = anew_when_refused(move || watcher(api.clone(), config.clone()).default_backoff().boxed())
         .modify(move |object: &mut K| {
             object.managed_fields_mut().clear();
             trim(object);
@@ -158,6 +205,28 @@ fn indexed<K: Resource + Send + 'static>(events: Events<K>, index: &Index<K>) ->
     events.inspect(move |event| index.see(event)).boxed()
 }
 
+/// A stream that begins anew after a refusal. A watch that goes on from where it was would say nothing when the kind is
+/// back, and keep in the store what went away with it.
+fn anew_when_refused<K: Send + 'static>(open: impl Fn() -> Events<K> + Send + Sync + 'static) -> Events<K> {
+    let open = Arc::new(open);
+    futures::stream::unfold((None, Duration::ZERO), move |(current, wait)| {
+        let open = open.clone();
+        async move {
+            let mut events: Events<K> = match current {
+                Some(events) => events,
+                None => {
+                    tokio::time::sleep(wait).await;
+                    open()
+                }
+            };
+            let event = events.next().await?;
+            let current = refusal(&event).is_none().then_some(events);
+            Some((event, (current, REFUSED_AGAIN)))
+        }
+    })
+    .boxed()
+}
+
 /// A stream that begins when something is done. The Controller holds every reconcile until the servers are listed, and
 /// polls the other streams meanwhile: servers that are listed last are reconciled against full stores.
 fn after<T: Send + 'static>(
@@ -167,11 +236,12 @@ fn after<T: Send + 'static>(
     futures::stream::once(done).filter_map(|()| future::ready(None)).chain(stream).boxed()
 }
 
-fn counted<K: Send + 'static>(
-    kind: &'static str,
+/// Drops the errors of a stream: they were told, each stream has a backoff of its own, and none may reach the Controller,
+/// whose one backoff would hold up every other stream.
+fn without_errors<K: Send + 'static>(
     objects: impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
 ) -> Changes<K> {
-    objects.filter_map(move |result| future::ready(without_errors(kind, result))).boxed()
+    objects.filter(|result| future::ready(result.is_ok())).boxed()
 }
 
 #[cfg(test)]

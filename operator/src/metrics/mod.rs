@@ -30,7 +30,7 @@ use prometheus_client::{
     registry::{Metric, Registry},
 };
 
-pub use self::queue::{Queue, Work};
+pub use self::queue::{Backlog, Queue, Work};
 use self::{conditions::Conditions, names::Definition, requests::Requests};
 use crate::status::transitions::Transition;
 

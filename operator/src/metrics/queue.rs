@@ -36,6 +36,19 @@ pub struct Queue {
 struct State {
     waiting: HashMap<ObjectRef<McpServer>, Instant>,
     running: HashMap<ObjectRef<McpServer>, Instant>,
+    /// When a reconcile last ended.
+    ended: Option<Instant>,
+}
+
+/// The oldest work there is, for the watchdog.
+#[derive(Clone, Debug, Default)]
+pub struct Backlog {
+    /// Under way for longest, and for how long.
+    pub running: Option<(String, Duration)>,
+    /// Waits for longest, and for how long.
+    pub waiting: Option<(String, Duration)>,
+    /// Since a reconcile last ended, if one has.
+    pub since_end: Option<Duration>,
 }
 
 /// A reconcile under way; it ends when this is dropped.
@@ -47,7 +60,9 @@ pub struct Work {
 
 impl Drop for Work {
     fn drop(&mut self) {
-        lock(&self.state).running.remove(&self.object);
+        let mut state = lock(&self.state);
+        state.running.remove(&self.object);
+        state.ended = Some(Instant::now());
     }
 }
 
@@ -91,6 +106,18 @@ impl Queue {
     /// An object was gone when its turn came.
     pub fn gone(&self, object: &ObjectRef<McpServer>) {
         lock(&self.state).waiting.remove(object);
+    }
+
+    /// The oldest work there is.
+    #[must_use]
+    pub fn backlog(&self) -> Backlog {
+        let oldest = |work: &HashMap<ObjectRef<McpServer>, Instant>| {
+            let (object, since) = work.iter().min_by_key(|(_, since)| **since)?;
+            Some((format!("{}/{}", object.namespace.as_deref().unwrap_or_default(), object.name), since.elapsed()))
+        };
+        let state = lock(&self.state);
+        let since_end = state.ended.map(|ended| ended.elapsed());
+        Backlog { running: oldest(&state.running), waiting: oldest(&state.waiting), since_end }
     }
 
     /// How many objects wait.
