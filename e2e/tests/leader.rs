@@ -80,7 +80,7 @@ fn main() -> ExitCode {
         async |cluster| {
             let bin_dir = suite::bin_dir(BINARY);
             let first = OperatorProcess::start(&cluster, &bin_dir).await?;
-            let second = OperatorProcess::start_with(&cluster, &bin_dir, OPERATOR, Vec::new()).await?;
+            let second = OperatorProcess::start_with(&cluster, &bin_dir, OPERATOR_NAMESPACE, Vec::new()).await?;
             Ok(Fixture { pair: Mutex::new([first, second]), cluster })
         },
         tests,

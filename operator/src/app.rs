@@ -46,7 +46,7 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let fence = if settings.leader_elect { closed_at_first } else { fence::Fence::open(fence::since_boot) };
     let metrics = Arc::new(Metrics::default());
     let client = client::connect(config, &identity, &fence, &metrics)?;
-    let (watches, stores, listed) = watches::open(&client, &metrics);
+    let (watches, stores, listed) = watches::open(&client, settings.watch_namespace.as_deref(), &metrics);
     let election = settings.leader_elect.then(|| {
         let name = &settings.leader_elect_name;
         campaign(Elector::new(client.clone(), &lease_namespace, name, identity, fence), listed.clone())

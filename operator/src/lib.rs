@@ -18,6 +18,7 @@ pub mod listed;
 pub mod metrics;
 pub mod observe;
 pub mod progress;
+pub mod rights;
 pub mod settings;
 pub mod status;
 pub mod telemetry;

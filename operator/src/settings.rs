@@ -25,6 +25,9 @@ pub struct Settings {
     /// Objects reconciled at the same time.
     #[arg(long, env = "MCP_EKS_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
+    /// The one namespace to watch; without it all of them. Needs no right beyond that namespace.
+    #[arg(long, env = "MCP_EKS_WATCH_NAMESPACE")]
+    pub watch_namespace: Option<String>,
     /// Several operators at a time, of which one works: it holds a Lease, the others are warm.
     #[arg(long, env = "MCP_EKS_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub leader_elect: bool,

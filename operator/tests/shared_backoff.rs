@@ -24,7 +24,7 @@ use kube::{
 };
 use mcp_crds::McpServer;
 use mcp_operator::{
-    controller::watches::{optional, scaled_object},
+    controller::watches::{Scoped, optional, scaled_object},
     listed::Listed,
 };
 use serde_json::json;
@@ -88,7 +88,13 @@ async fn longest_wait(wire: impl FnOnce(Controller<McpServer>) -> Controller<Mcp
 async fn a_missing_kind_delays_no_server() {
     let mut listed = Listed::default();
     let config = watcher::Config::default();
-    let (store, changes) = optional(&api_server(), &mut listed, "scaledobjects", scaled_object(), config);
+    let (store, changes) = optional(
+        &Scoped { client: api_server(), namespace: None },
+        &mut listed,
+        "scaledobjects",
+        scaled_object(),
+        config,
+    );
     let waited = longest_wait(|controller| {
         let to_server = |_| None::<ObjectRef<McpServer>>;
         controller.watches_stream_with(changes, to_server, scaled_object()).reconcile_all_on(store.changes())

@@ -32,6 +32,12 @@ pub(crate) fn crdgen(place: &Place) -> Result<()> {
     program::run(&mut cargo(place, &["run", "--locked", "--quiet", "--package", "mcp-crds", "--bin", "crdgen"]))
 }
 
+/// Writes the operator's roles; a test of mcp-operator fails while they are stale.
+pub(crate) fn rbacgen(place: &Place) -> Result<()> {
+    let words = ["run", "--locked", "--quiet", "--package", "mcp-operator", "--bin", "rbacgen", "--"];
+    program::run(cargo(place, &words).arg(&place.root))
+}
+
 /// Builds everything that runs in a local cluster, in one go.
 pub(crate) fn build_cluster_binaries(place: &Place) -> Result<()> {
     program::run(cargo(place, &["build", "--locked", "--bins"]).args(CLUSTER))

@@ -48,6 +48,8 @@ enum Task {
     Fmt,
     /// Write anew what is made from the types in crds/src: manifests, schemas for editors, the reference
     Crdgen,
+    /// Write the operator's roles anew from the table in operator/src/rights.rs
+    Rbacgen,
     /// Everything that CI runs
     Test,
     /// The suites that run against a cluster; all of them, or those named
@@ -90,6 +92,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
         Task::Check => step::run_all(&place, plan::check(&place)?),
         Task::Crdgen => cargo::crdgen(&place).map(|()| ExitCode::SUCCESS),
+        Task::Rbacgen => cargo::rbacgen(&place).map(|()| ExitCode::SUCCESS),
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),
         Task::Test => {
             place.warn_when_disk_is_short();

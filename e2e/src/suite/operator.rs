@@ -59,18 +59,18 @@ impl OperatorProcess {
         }
         let wait = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
         output(Command::new(kubectl(cluster)).args(wait).env("KUBECONFIG", cluster.kubeconfig())).await?;
-        Self::start_with(cluster, bin_dir, OPERATOR, Vec::new()).await
+        Self::start_with(cluster, bin_dir, OPERATOR_NAMESPACE, Vec::new()).await
     }
 
-    /// Starts one on a cluster that has the manifests, as ServiceAccount `account` of the operator's namespace and with
+    /// Starts one on a cluster that has the manifests, with the rights that it has in `namespace` and with
     /// `settings` in its environment.
     pub async fn start_with(
         cluster: &Cluster,
         bin_dir: &Path,
-        account: &str,
+        namespace: &str,
         settings: Vec<(&'static str, String)>,
     ) -> Result<Self> {
-        let process = Self::spawn_with(cluster, bin_dir, account, settings).await?;
+        let process = Self::spawn_with(cluster, bin_dir, namespace, settings).await?;
         process.ready().await?;
         Ok(process)
     }
@@ -79,11 +79,12 @@ impl OperatorProcess {
     pub async fn spawn_with(
         cluster: &Cluster,
         bin_dir: &Path,
-        account: &str,
-        settings: Vec<(&'static str, String)>,
+        namespace: &str,
+        mut settings: Vec<(&'static str, String)>,
     ) -> Result<Self> {
+        settings.push(("MCP_EKS_LEADER_ELECT_NAMESPACE", namespace.to_owned()));
         let home = tempfile::tempdir()?;
-        write_kubeconfig(cluster, account, &home.path().join("kubeconfig")).await?;
+        write_kubeconfig(cluster, namespace, &home.path().join("kubeconfig")).await?;
         let admin = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let binary = bin_dir.join("mcp-operator");
         let child = spawn(&binary, home.path(), admin, &settings)?;
@@ -170,7 +171,6 @@ fn spawn(binary: &Path, home: &Path, admin: u16, settings: &[(&str, String)]) ->
         .env("KUBECONFIG", home.join("kubeconfig"))
         .env("MCP_EKS_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
         .env("MCP_EKS_SERVERS_IMAGE", "localhost/mcp-eks-servers:suite")
-        .env("MCP_EKS_LEADER_ELECT_NAMESPACE", OPERATOR_NAMESPACE)
         .env("MCP_EKS_LOG", "info,mcp_operator=debug")
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
@@ -182,11 +182,11 @@ fn spawn(binary: &Path, home: &Path, admin: u16, settings: &[(&str, String)]) ->
 }
 
 /// A kubeconfig with a token of the operator's ServiceAccount in place of the admin's certificate.
-async fn write_kubeconfig(cluster: &Cluster, account: &str, target: &Path) -> Result<()> {
-    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), OPERATOR_NAMESPACE);
+async fn write_kubeconfig(cluster: &Cluster, namespace: &str, target: &Path) -> Result<()> {
+    let accounts: Api<ServiceAccount> = Api::namespaced(cluster.client(), namespace);
     let spec = TokenRequestSpec { expiration_seconds: Some(3600 * 4), ..TokenRequestSpec::default() };
     let request = TokenRequest { spec, ..TokenRequest::default() };
-    let answer = accounts.create_token_request(account, &PostParams::default(), &request).await?;
+    let answer = accounts.create_token_request(OPERATOR, &PostParams::default(), &request).await?;
     let token = answer.status.context("the API server gave no token")?.token;
     let mut kubeconfig = Kubeconfig::read_from(cluster.kubeconfig())?;
     for user in &mut kubeconfig.auth_infos {

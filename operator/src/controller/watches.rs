@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ApiResource, DynamicObject, GroupVersionKind},
-    core::PartialObjectMeta,
+    core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, predicates,
         reflector::{Store, store::Writer},
@@ -40,6 +40,35 @@ const OTHER_CONFIG_MAPS: &str = "metadata.name!=kube-root-ca.crt";
 /// How soon a kind is listed again that the API server refused: no backoff, for whoever grants a right or installs a
 /// definition looks at what happens.
 const REFUSED_AGAIN: Duration = Duration::from_secs(10);
+
+/// A client that looks at one namespace, or at all.
+#[derive(Clone)]
+#[expect(missing_debug_implementations, reason = "kube's client has nothing to show")]
+pub struct Scoped {
+    /// The API server.
+    pub client: Client,
+    /// The namespace; all of them without one.
+    pub namespace: Option<String>,
+}
+
+impl Scoped {
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    fn api_of(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        match &self.namespace {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, resource),
+            None => Api::all_with(self.client.clone(), resource),
+        }
+    }
+}
 
 /// A stream of changed objects.
 pub type Changes<K> = BoxStream<'static, Result<K, watcher::Error>>;
@@ -73,10 +102,11 @@ pub struct Watches {
     pub scaled_objects: Changes<DynamicObject>,
 }
 
-/// Opens every stream.
+/// Opens every stream, in one namespace or in all.
 #[must_use]
-pub fn open(client: &Client, metrics: &Metrics) -> (Watches, Stores, Listed) {
+pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Watches, Stores, Listed) {
     let mut listed = Listed::new(metrics.watches.clone());
+    let client = &Scoped { client: client.clone(), namespace: namespace.map(str::to_owned) };
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_account_store, service_accounts) =
         reflect::<ServiceAccount>(client, listed.add("serviceaccounts"), children(), |_| ());
@@ -144,11 +174,17 @@ fn keep_version<K>(object: &mut PartialObjectMeta<K>) {
 type Events<K> = BoxStream<'static, Result<watcher::Event<K>, watcher::Error>>;
 
 /// A store and the events that fill it, without what nobody reads.
-fn reflect<K>(client: &Client, mark: Mark, config: watcher::Config, trim: fn(&mut K)) -> (Store<K>, Events<K>)
+fn reflect<K>(client: &Scoped, mark: Mark, config: watcher::Config, trim: fn(&mut K)) -> (Store<K>, Events<K>)
 where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
-    fill(Api::all(client.clone()), Writer::new(()), mark, config, trim)
+    fill(client.api(), Writer::new(()), mark, config, trim)
 }
 
 /// KEDA's ScaledObject.
@@ -163,7 +199,7 @@ pub fn scaled_object() -> ApiResource {
 /// not need anyway.
 #[must_use]
 pub fn optional(
-    client: &Client,
+    client: &Scoped,
     listed: &mut Listed,
     name: &'static str,
     resource: ApiResource,
@@ -171,7 +207,7 @@ pub fn optional(
 ) -> (Optional, Changes<DynamicObject>) {
     let (mark, presence) = listed.add_optional(name);
     let (store, events) =
-        fill(Api::all_with(client.clone(), &resource), Writer::new(resource), mark, config, |_: &mut DynamicObject| ());
+        fill(client.api_of(&resource), Writer::new(resource), mark, config, |_: &mut DynamicObject| ());
     (Optional::new(store, presence), without_errors(events.touched_objects()))
 }
 

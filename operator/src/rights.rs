@@ -1,0 +1,168 @@
+//! What the operator may do: one table, from which `cargo xtask rbacgen` writes every Role in `config/`.
+//!
+//! No wildcard, and no verb on secrets, roles, nodes, pods/exec or pods/attach. The audit log of suite api shows that every
+//! grant is used, those of the others that none is missing.
+
+/// Name of the operator's roles, Lease and ServiceAccount.
+pub const NAME: &str = "mcp-eks-operator";
+/// Namespace of the operator.
+pub const NAMESPACE: &str = "mcp-eks-system";
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Verbs on one resource.
+#[derive(Clone, Copy, Debug)]
+pub struct Right {
+    /// API group; empty for the core group.
+    pub group: &'static str,
+    /// Plural, with the subresource.
+    pub resource: &'static str,
+    /// What may be done.
+    pub verbs: &'static [&'static str],
+    /// Objects it is limited to, by name; all if empty.
+    pub names: &'static [&'static str],
+    /// What for.
+    pub why: &'static str,
+}
+
+const fn right(
+    group: &'static str,
+    resource: &'static str,
+    verbs: &'static [&'static str],
+    why: &'static str,
+) -> Right {
+    Right { group, resource, verbs, names: &[], why }
+}
+
+/// get: a look before a first write, so that nothing foreign is taken over. create, patch: server-side apply.
+const CHILD: &str = "A child of a server.";
+/// update: removes what others added and an apply cannot drop.
+const REPLACED: &[&str] = &["get", "list", "watch", "create", "patch", "update"];
+
+/// delete: what the spec no longer asks for.
+const PRUNED: &[&str] = &["get", "list", "watch", "create", "patch", "update", "delete"];
+const PRUNED_CHILD: &str = "A child, deleted when the spec no longer asks for it.";
+
+/// In every namespace, or in the one that is watched.
+pub const EVERYWHERE: &[Right] = &[
+    right("mcp-eks.dev", "mcpservers", &["list", "watch"], "What is asked for."),
+    right("mcp-eks.dev", "mcpservers/status", &["patch"], "How far it is."),
+    right("", "serviceaccounts", &["get", "list", "watch", "create", "patch"], CHILD),
+    right("", "configmaps", REPLACED, "A child, and what servers name: pods roll when it changes."),
+    right("networking.k8s.io", "networkpolicies", PRUNED, PRUNED_CHILD),
+    right("", "services", REPLACED, CHILD),
+    right("apps", "deployments", REPLACED, CHILD),
+    right("policy", "poddisruptionbudgets", PRUNED, PRUNED_CHILD),
+    right("", "pods", &["list", "watch"], "Why pods are not ready."),
+    right("keda.sh", "scaledobjects", &["list", "watch"], "Whether there is KEDA, and what it made of a child."),
+];
+
+/// In the operator's own namespace.
+pub const AT_HOME: &[Right] = &[
+    right(
+        "coordination.k8s.io",
+        "leases",
+        &["create"],
+        "A name cannot be asked for where the object does not exist yet.",
+    ),
+    Right {
+        names: &[NAME],
+        ..right(
+            "coordination.k8s.io",
+            "leases",
+            &["get", "update"],
+            "The Lease by which one of several operators works.",
+        )
+    },
+];
+
+/// Every manifest that is made of the table: its path in the repository, and its text.
+#[must_use]
+pub fn manifests() -> Vec<(&'static str, String)> {
+    let cluster = role("ClusterRole", NAME, None, EVERYWHERE);
+    let home = |namespace| {
+        let name = "mcp-eks-operator-leader-election";
+        role("Role", name, namespace, AT_HOME) + "---\n" + &binding(name, namespace)
+    };
+    let namespaced = role("Role", NAME, None, EVERYWHERE) + "---\n" + &binding(NAME, None) + "---\n" + &home(None);
+    vec![
+        ("config/rbac/cluster_role.yaml", head() + &cluster),
+        ("config/rbac/leader_election_role.yaml", head() + &home(Some(NAMESPACE))),
+        ("config/namespaced/role.yaml", head() + &namespaced),
+    ]
+}
+
+fn head() -> String {
+    "# Made by `cargo xtask rbacgen` from operator/src/rights.rs, which says more.\n".to_owned()
+}
+
+fn metadata(name: &str, namespace: Option<&str>) -> String {
+    let namespace = namespace.map(|namespace| format!("  namespace: {namespace}\n")).unwrap_or_default();
+    format!("metadata:\n  name: {name}\n{namespace}  labels: {{app.kubernetes.io/part-of: mcp-eks}}\n")
+}
+
+fn role(kind: &str, name: &str, namespace: Option<&str>, rights: &[Right]) -> String {
+    let mut text = format!("apiVersion: {RBAC}/v1\nkind: {kind}\n{}rules:\n", metadata(name, namespace));
+    for right in rights {
+        let group = if right.group.is_empty() { "\"\"" } else { right.group };
+        let names = right.names.join(", ");
+        let names = if names.is_empty() { names } else { format!("  resourceNames: [{names}]\n") };
+        text += &format!(
+            "# {}\n- apiGroups: [{group}]\n  resources: [{}]\n{names}  verbs: [{}]\n",
+            right.why,
+            right.resource,
+            right.verbs.join(", ")
+        );
+    }
+    text
+}
+
+/// Binds a Role to the operator's ServiceAccount. Without a namespace, kustomize puts both where it puts the rest.
+fn binding(role: &str, namespace: Option<&str>) -> String {
+    let of_account = namespace.map(|namespace| format!(", namespace: {namespace}")).unwrap_or_default();
+    format!(
+        "apiVersion: {RBAC}/v1\nkind: RoleBinding\n{}roleRef: {{apiGroup: {RBAC}, kind: Role, name: {role}}}\nsubjects:\n\
+         - {{kind: ServiceAccount, name: {NAME}{of_account}}}\n",
+        metadata(role, namespace)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::{AT_HOME, EVERYWHERE, Right, manifests};
+
+    fn all() -> impl Iterator<Item = &'static Right> {
+        EVERYWHERE.iter().chain(AT_HOME)
+    }
+
+    #[test]
+    fn the_manifests_are_fresh() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for (path, text) in manifests() {
+            let found = fs::read_to_string(root.join(path)).unwrap_or_default();
+            assert_eq!(found, text, "{path} is stale: run `cargo xtask rbacgen`");
+        }
+    }
+
+    #[test]
+    fn nothing_is_granted_that_leads_to_more() {
+        const VERBS: [&str; 8] = ["get", "list", "watch", "create", "patch", "update", "delete", "deletecollection"];
+        for Right { group, resource, verbs, why, .. } in all() {
+            let forbidden =
+                ["secrets", "nodes", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token"];
+            assert!(!forbidden.contains(resource), "{resource}: {verbs:?}");
+            assert!(!group.contains("rbac") && !group.contains('*') && !resource.contains('*'), "{group}/{resource}");
+            assert!(verbs.iter().all(|verb| VERBS.contains(verb)), "{resource}: {verbs:?}");
+            assert!(why.ends_with('.'), "{resource} says what for: {why}");
+        }
+    }
+
+    #[test]
+    fn the_grants_are_few_and_each_is_there_once() {
+        let grants: Vec<_> =
+            all().flat_map(|right| right.verbs.iter().map(move |verb| (right.group, right.resource, verb))).collect();
+        assert!(grants.len() <= 45, "{} grants", grants.len());
+        assert_eq!(grants.iter().collect::<BTreeSet<_>>().len(), grants.len());
+    }
+}
