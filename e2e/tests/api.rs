@@ -7,17 +7,20 @@ use std::{fmt::Debug, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Result, ensure};
 use futures::FutureExt;
-use k8s_openapi::api::{core::v1::ConfigMap, rbac::v1::ClusterRole};
+use k8s_openapi::{
+    api::{core::v1::ConfigMap, rbac::v1::ClusterRole},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, Resource, ResourceExt,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
-    core::ApiResource,
+    core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
 };
 use mcp_crds::McpServer;
 use mcp_e2e::{
     audit::Event,
     cluster::{Cluster, Tier},
-    install::{OPERATOR, OPERATOR_USER},
+    install::{self, OPERATOR, OPERATOR_USER},
     suite::{
         self, Test,
         objects::{SOON, Space, conditions, version},
@@ -26,7 +29,7 @@ use mcp_e2e::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::sync::Mutex;
+use tokio::{process::Command, sync::Mutex};
 
 mod asked;
 mod refused;
@@ -80,6 +83,8 @@ fn main() -> ExitCode {
         ("what was changed by hand in the other children goes away", |f| other_vandals(f).boxed_local()),
         ("what the spec no longer asks for is deleted, and nothing that is not ours", |f| pruned(f).boxed_local()),
         ("a ConfigMap that a server names rolls its pods, and nobody else's", |f| config_map(f).boxed_local()),
+        ("KEDA is noticed when it comes and when it goes, and no server waits for it", |f| keda(f).boxed_local()),
+        ("an operator for one namespace asks for nothing outside of it", |f| one_namespace(f).boxed_local()),
         ("every right of the operator was used, and none was missing", |f| rights(f).boxed_local()),
     ];
     suite::run(
@@ -465,6 +470,87 @@ async fn config_map(fixture: &Fixture) -> Result<()> {
     let woken: Vec<_> = log.lines().filter(|line| line.contains("reconciled") && line.contains(&space.name)).collect();
     ensure!(woken.is_empty(), "a ConfigMap that nobody names woke somebody: {woken:?}");
     Ok(())
+}
+
+/// Waits until the operator says this of an optional kind.
+async fn optional(operator: &OperatorProcess, expected: &str) -> Result<()> {
+    suite::eventually(&format!("/readyz says {expected:?}"), Duration::from_secs(20), async || {
+        let (_, text) = operator.health("readyz").await?;
+        Ok(if text.contains(expected) { Ok(()) } else { Err(text) })
+    })
+    .await
+}
+
+async fn keda(fixture: &Fixture) -> Result<()> {
+    let operator = fixture.operator.lock().await;
+    let space = fixture.space("keda").await?;
+    optional(&operator, "scaledobjects.keda.sh is not there").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Accepted=True/Valid", SOON).await?;
+
+    let crds: Api<CustomResourceDefinition> = Api::all(space.client.clone());
+    let crd = json!({
+        "metadata": {"name": "scaledobjects.keda.sh"},
+        "spec": {
+            "group": "keda.sh", "scope": "Namespaced", "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    });
+    crds.create(&PostParams::default(), &serde_json::from_value(crd)?).await?;
+    optional(&operator, "scaledobjects.keda.sh is there").await?;
+    // Its objects reach the store: the metric counts what that holds.
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
+    let mut object = Dynamic::new("files", &resource);
+    object.metadata.labels = Some([("app.kubernetes.io/managed-by".to_owned(), "mcp-eks".to_owned())].into());
+    let objects: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
+    objects.create(&PostParams::default(), &object).await?;
+    suite::eventually("the ScaledObject is in the store", SOON, async || {
+        let (_, text) = operator.health("metrics").await?;
+        let line = text.lines().find(|line| line.contains("scaledobjects.keda.sh") && line.ends_with(" 1"));
+        Ok(line.map(|_| ()).ok_or_else(|| "no metric counts it".to_owned()))
+    })
+    .await?;
+    crds.delete("scaledobjects.keda.sh", &DeleteParams::default()).await?;
+    // The watch goes on without a word until it is opened anew, after 45 s at the latest.
+    suite::eventually("its absence is noticed", Duration::from_mins(1), async || {
+        let (_, text) = operator.health("readyz").await?;
+        Ok(if text.contains("scaledobjects.keda.sh is not there") { Ok(()) } else { Err(text) })
+    })
+    .await
+}
+
+async fn one_namespace(fixture: &Fixture) -> Result<()> {
+    const TEAM: &str = "mcp-eks-team";
+    let mut everywhere = fixture.operator.lock().await;
+    everywhere.stop().await?;
+    let kubectl = |words: &[&str]| {
+        let mut command = Command::new(install::kubectl(&fixture.cluster));
+        command.args(words).env("KUBECONFIG", fixture.cluster.kubeconfig());
+        command
+    };
+    let path = install::repository().join("config/namespaced");
+    let done = kubectl(&["apply", "--server-side", "-k"]).arg(path).output().await?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let settings = vec![("MCP_EKS_WATCH_NAMESPACE", TEAM.to_owned()), ("MCP_EKS_NAMESPACE", TEAM.to_owned())];
+    let mut alone = OperatorProcess::start_with(&fixture.cluster, &suite::bin_dir(BINARY), TEAM, settings).await?;
+    let (inside, outside) = (Space::existing(&fixture.cluster.client(), TEAM), fixture.space("outside").await?);
+    outside.apply("files", filesystem()).await?;
+    inside.apply("files", filesystem()).await?;
+    inside.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    tokio::time::sleep(QUIET).await;
+    ensure!(
+        outside.children("files").await?.is_empty() && conditions(&outside.servers().get("files").await?).is_empty()
+    );
+    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let user = format!("system:serviceaccount:{TEAM}:{OPERATOR}");
+    let ours: Vec<_> = events.into_iter().filter(|event| event.user == user).collect();
+    let wrong: Vec<_> = ours.iter().filter(|event| event.namespace != TEAM || event.code == 403).collect();
+    ensure!(!ours.is_empty() && wrong.is_empty(), "{wrong:?}");
+    alone.stop().await?;
+    everywhere.start_again().await
 }
 
 /// Runs last: it looks back on the whole suite.

@@ -88,7 +88,7 @@ async fn readyz(State(health): State<Health>) -> (StatusCode, String) {
         Election::Standby { leader: None } => "ok: standby, nobody is known to lead\n".to_owned(),
     };
     for (kind, there) in health.listed.optional() {
-        text += &format!("optional: {kind} {}\n", if there { "is there" } else { "is not there" });
+        text.extend(["optional: ", kind, if there { " is there\n" } else { " is not there\n" }]);
     }
     (StatusCode::OK, text)
 }

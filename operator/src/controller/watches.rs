@@ -248,12 +248,11 @@ fn anew_when_refused<K: Send + 'static>(open: impl Fn() -> Events<K> + Send + Sy
     futures::stream::unfold((None, Duration::ZERO), move |(current, wait)| {
         let open = open.clone();
         async move {
-            let mut events: Events<K> = match current {
-                Some(events) => events,
-                None => {
-                    tokio::time::sleep(wait).await;
-                    open()
-                }
+            let mut events: Events<K> = if let Some(events) = current {
+                events
+            } else {
+                tokio::time::sleep(wait).await;
+                open()
             };
             let event = events.next().await?;
             let current = refusal(&event).is_none().then_some(events);
