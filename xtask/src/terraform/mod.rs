@@ -51,7 +51,8 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<ExitCode> {
     if options.apply {
         return step::run_all(place, apply(place, &terraform)?);
     }
-    let seen = terraform.data.join("passed");
+    // One for all clones: it says what was checked, not where.
+    let seen = place.cache.join("terraform/passed");
     let version =
         program::output(place.command("terraform").args(["version", "-json"]).env_remove("TF_CLI_CONFIG_FILE"))?;
     let fingerprint = fingerprint::of(&place.root, &version)?;
