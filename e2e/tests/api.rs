@@ -86,6 +86,8 @@ fn main() -> ExitCode {
         ("KEDA is noticed when it comes and when it goes, and no server waits for it", |f| keda(f).boxed_local()),
         ("an operator for one namespace asks for nothing outside of it", |f| one_namespace(f).boxed_local()),
         ("every right of the operator was used, and none was missing", |f| rights(f).boxed_local()),
+        // After the look back: it is denied on purpose.
+        ("a right that is taken away is named, and given back it is enough", |f| revoked(f).boxed_local()),
     ];
     suite::run(
         "suite-api",
@@ -581,4 +583,39 @@ async fn rights(fixture: &Fixture) -> Result<()> {
     }
     ensure!(unused.is_empty(), "never used: {unused:?}");
     Ok(())
+}
+
+async fn revoked(fixture: &Fixture) -> Result<()> {
+    const NAMED: &str = "may not list and watch pods";
+    let operator = fixture.operator.lock().await;
+    let roles: Api<ClusterRole> = Api::all(fixture.cluster.client());
+    let before = roles.get(OPERATOR).await?;
+    let mut without = before.clone();
+    without.rules.iter_mut().flatten().for_each(|rule| {
+        rule.resources.iter_mut().flatten().for_each(|resource| {
+            if resource == "pods" {
+                "nothing".clone_into(resource);
+            }
+        });
+    });
+    let changed = roles.replace(OPERATOR, &PostParams::default(), &without).await?;
+    // A right is looked at when a watch is opened anew, which is every 45 s.
+    suite::eventually("/readyz names the right", Duration::from_mins(1), async || {
+        let (code, text) = operator.health("readyz").await?;
+        Ok(if code == 503 && text.contains(NAMED) { Ok(()) } else { Err(format!("{code} {text}")) })
+    })
+    .await?;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let told = operator.log()?.lines().filter(|line| line.contains(NAMED)).count();
+    ensure!(told == 1, "told {told} times:\n{}", operator.log()?);
+    let (code, text) = operator.health("livez").await?;
+    ensure!(code == 200, "a restart does not help: {text}");
+    let mut back = before;
+    back.metadata.resource_version = changed.metadata.resource_version;
+    roles.replace(OPERATOR, &PostParams::default(), &back).await?;
+    suite::eventually("the operator is ready again", Duration::from_secs(20), async || {
+        let (code, text) = operator.health("readyz").await?;
+        Ok(if code == 200 { Ok(()) } else { Err(text) })
+    })
+    .await
 }
