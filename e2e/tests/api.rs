@@ -8,12 +8,12 @@ use std::{fmt::Debug, process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Result, ensure};
 use futures::FutureExt;
 use k8s_openapi::{
-    api::{core::v1::ConfigMap, rbac::v1::ClusterRole},
+    api::{core::v1::ConfigMap, events::v1::Event as K8sEvent, rbac::v1::ClusterRole},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api, Resource, ResourceExt,
-    api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, ValidationDirective},
+    api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams, ValidationDirective},
     core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
 };
 use mcp_crds::McpServer;
@@ -77,6 +77,7 @@ fn main() -> ExitCode {
             name_conflict(f).boxed_local()
         }),
         ("an invalid edit stalls and leaves the children as they were", |f| invalid_edit(f).boxed_local()),
+        ("a change of condition is one Event", |f| events(f).boxed_local()),
         ("a server of the same name made anew gets a status of its own", |f| made_anew(f).boxed_local()),
         ("kubectl scale reaches the Deployment", |f| scale(f).boxed_local()),
         ("what was added to the Service by hand goes away", |f| service_vandal(f).boxed_local()),
@@ -298,6 +299,32 @@ async fn invalid_edit(fixture: &Fixture) -> Result<()> {
     ensure!(version(&space.deployments().get("files").await?)? == before, "the Deployment was written");
     space.edit("files", filesystem()).await?;
     space.condition("files", "Accepted=True/Valid", SOON).await?;
+    Ok(())
+}
+
+async fn events(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("events").await?;
+    let api: Api<K8sEvent> = Api::namespaced(space.client.clone(), &space.name);
+    let missing = json!({"server": {"filesystem": {"roots": [{"name": "data", "volume": "gone"}]}}});
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    ensure!(api.list(&ListParams::default()).await?.items.is_empty(), "a server on its normal way is no news");
+    for count in [1, 2] {
+        space.edit("files", missing.clone()).await?;
+        space.condition("files", "Stalled=True/InvalidSpec", SOON).await?;
+        suite::eventually(&format!("InvalidSpec was said {count} times"), SOON, async || {
+            let all = api.list(&ListParams::default()).await?.items;
+            let said: Vec<_> = all.iter().filter(|event| event.reason.as_deref() == Some("InvalidSpec")).collect();
+            for event in &said {
+                ensure!(event.type_.as_deref() == Some("Warning"), "{event:?}");
+                ensure!(event.note.as_ref().is_some_and(|note| note.contains("roots[data].volume")), "{event:?}");
+            }
+            Ok(if said.len() == count { Ok(()) } else { Err(format!("{all:?}")) })
+        })
+        .await?;
+        space.edit("files", filesystem()).await?;
+        space.condition("files", "Accepted=True/Valid", SOON).await?;
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! `/livez` and `/readyz`: is it alive, has it seen the cluster, does it lead; `/metrics`: what it counts.
+//! `/livez` and `/readyz`: is it alive, has it seen the cluster, does it lead; `/metrics`: what it counts; `debug` is
+//! merged in.
 
 use std::{
     io,
@@ -37,7 +38,7 @@ pub struct Health {
 }
 
 /// Serves until the process ends. Fails when the address cannot be had.
-pub async fn serve(address: SocketAddr, health: Health, metrics: Arc<Metrics>) -> anyhow::Result<()> {
+pub async fn serve(address: SocketAddr, health: Health, metrics: Arc<Metrics>, debug: Router) -> anyhow::Result<()> {
     let listener = bind(address)
         .await
         .with_context(|| format!("cannot listen on --admin-listen {address}: is another operator running?"))?;
@@ -46,7 +47,9 @@ pub async fn serve(address: SocketAddr, health: Health, metrics: Arc<Metrics>) -
         .route("/readyz", get(readyz))
         .with_state(health)
         .route("/metrics", get(text))
-        .with_state(metrics);
+        .with_state(metrics)
+        .merge(debug)
+        .into_make_service_with_connect_info::<SocketAddr>();
     axum::serve(listener, router).await.context("the admin server ended")
 }
 

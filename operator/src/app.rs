@@ -1,6 +1,9 @@
 //! Wires everything, and decides the order of start and stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use futures::FutureExt;
@@ -18,13 +21,16 @@ use crate::{
     client,
     context::Context,
     controller::{self, backoff::Backoff, watches},
+    debug::{self, Debug},
     desired::Defaults,
+    events::Events,
     leader::{self, Leadership, elect::Elector, fence},
     listed::Listed,
     metrics::Metrics,
     observe::Recent,
     progress::Progress,
     settings::Settings,
+    telemetry::Logs,
 };
 
 /// Longest wait, after SIGTERM, for reconciles under way.
@@ -35,7 +41,8 @@ const RELEASE: Duration = Duration::from_secs(3);
 /// Runs the operator until SIGTERM or SIGINT.
 ///
 /// Order of stop: no new reconcile, those under way finish, the Lease is released, the process ends.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
+    let started = Instant::now();
     let config = Config::infer().await.context(
         "no cluster to talk to: inside a cluster a ServiceAccount is needed, outside a kubeconfig (set KUBECONFIG, or try `kubectl config current-context`)",
     )?;
@@ -55,16 +62,21 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
     let leadership = leadership.unwrap_or_else(Leadership::without_election);
     let progress = Progress::default();
     tokio::spawn(progress.clone().beat());
-    let health =
-        Health { listed, leadership: leadership.clone(), progress: progress.clone(), queue: metrics.queue.clone() };
+    let health = Health {
+        listed: listed.clone(),
+        leadership: leadership.clone(),
+        progress: progress.clone(),
+        queue: metrics.queue.clone(),
+    };
     let context = Arc::new(Context {
+        events: Events::new(client.clone(), metrics.clone()),
         client,
         stores,
         leadership: leadership.clone(),
         defaults: Defaults {
-            servers_image: settings.servers_image,
-            cluster_domain: settings.cluster_domain,
-            operator_namespace: settings.namespace,
+            servers_image: settings.servers_image.clone(),
+            cluster_domain: settings.cluster_domain.clone(),
+            operator_namespace: settings.namespace.clone(),
         },
         progress,
         recent: Recent::default(),
@@ -78,13 +90,17 @@ pub async fn run(settings: Settings) -> anyhow::Result<()> {
             _ = tokio::signal::ctrl_c() => info!("SIGINT: finishing what is under way"),
         }
     };
+    let (admin_listen, concurrency, lease) =
+        (settings.admin_listen, settings.concurrency, settings.leader_elect_name.clone());
+    let servers = watches.server_store.clone();
+    let debug = debug::routes(Debug { context: context.clone(), listed, servers, settings, logs, started });
     let stop = stop.boxed().shared();
     let bound = stop.clone().then(|()| sleep(FINISH));
     tokio::select! {
-        ended = admin::serve(settings.admin_listen, health, metrics.clone()) => return ended,
-        () = count_terms(&metrics, &settings.leader_elect_name, &leadership) => anyhow::bail!("nobody tells who leads any more: this is a bug, please report it with the log"),
+        ended = admin::serve(admin_listen, health, metrics.clone(), debug) => return ended,
+        () = count_terms(&metrics, &lease, &leadership) => anyhow::bail!("nobody tells who leads any more: this is a bug, please report it with the log"),
         () = ended(election.as_mut()) => anyhow::bail!("the election ended by itself: this is a bug, please report it with the log"),
-        () = controller::run(watches, context, settings.concurrency, stop) => {}
+        () = controller::run(watches, context, concurrency, stop) => {}
         () = bound => warn!(after_seconds = FINISH.as_secs(), "reconciles under way are cut off"),
     }
     if let Some(election) = election {

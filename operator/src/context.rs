@@ -17,8 +17,8 @@ use kube::{
 };
 
 use crate::{
-    controller::backoff::Backoff, desired::Defaults, index::Index, leader::Leadership, listed::Presence,
-    metrics::Metrics, observe::Recent, progress::Progress,
+    controller::backoff::Backoff, desired::Defaults, events::Events, index::Index, leader::Leadership,
+    listed::Presence, metrics::Metrics, observe::Recent, progress::Progress,
 };
 
 /// Longest wait for one answer of the API server.
@@ -41,6 +41,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// What the watchdog looks at.
     pub progress: Progress,
+    /// What people are told.
+    pub events: Events,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }

@@ -113,6 +113,12 @@ impl Recent {
         answers.insert(key, (Instant::now(), object));
     }
 
+    /// How many answers are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// The newer of what the store shows and what was answered; asks for another look while an answer stands in.
     fn newest(&self, key: &str, stored: Option<Value>, again: &mut Option<Duration>) -> Option<Value> {
         let mut answers = self.0.lock().unwrap_or_else(PoisonError::into_inner);

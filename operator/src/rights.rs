@@ -53,6 +53,7 @@ pub const EVERYWHERE: &[Right] = &[
     right("apps", "deployments", REPLACED, CHILD),
     right("policy", "poddisruptionbudgets", PRUNED, PRUNED_CHILD),
     right("", "pods", &["list", "watch"], "Why pods are not ready."),
+    right("events.k8s.io", "events", &["create"], "What changed, for people."),
     right("keda.sh", "scaledobjects", &["list", "watch"], "Whether there is KEDA, and what it made of a child."),
 ];
 

@@ -40,6 +40,9 @@ pub struct Settings {
     /// What to log, as directives: info, debug, mcp_operator=debug,kube=warn.
     #[arg(long, env = "MCP_EKS_LOG", default_value = "info")]
     pub log: String,
+    /// Where traces go, over OTLP with HTTP and protobuf: http://collector:4318. Without it none are sent.
+    #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub otlp_endpoint: Option<String>,
     /// How to log.
     #[arg(long, env = "MCP_EKS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -7,6 +7,11 @@ pub const FIELD_MANAGER: &str = "mcp-eks-operator";
 /// Field manager of the status subresource.
 pub const STATUS_MANAGER: &str = "mcp-eks-operator-status";
 
+/// Who reports an Event.
+pub const EVENT_REPORTER: &str = "mcp-eks.dev/operator";
+/// What was done when an Event came about.
+pub const EVENT_ACTION: &str = "Reconcile";
+
 /// Value of `app.kubernetes.io/managed-by` on every child.
 pub const MANAGED_BY: &str = "mcp-eks";
 /// Selects every child of every server.

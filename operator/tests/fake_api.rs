@@ -21,6 +21,7 @@ use mcp_operator::{
     controller::{backoff::Backoff, reconcile::reconcile, watches::scaled_object},
     desired::Defaults,
     error::{Class, Error},
+    events::Events,
     index::Index,
     leader::Leadership,
     observe::Recent,
@@ -72,7 +73,7 @@ fn kind_of(path: &str) -> String {
     let parts: Vec<_> = path.split('/').collect();
     match parts.as_slice() {
         [.., kind, _, "status"] => format!("{kind}/status"),
-        [.., kind, _] => (*kind).to_owned(),
+        [.., "namespaces", _, kind] | [.., kind, _] => (*kind).to_owned(),
         _ => path.to_owned(),
     }
 }
@@ -120,6 +121,7 @@ fn context(client: Client) -> Context {
         operator_namespace: "mcp-eks-system".to_owned(),
     };
     Context {
+        events: Events::new(client.clone(), Arc::default()),
         client,
         stores,
         leadership: Leadership::without_election(),
@@ -199,6 +201,41 @@ async fn a_refused_child_is_the_reason_and_nothing_is_written_after_it() {
     assert!(!calls.contains(&"PATCH deployments".to_owned()), "{calls:?}");
     assert_eq!(conditions(&status).last().unwrap(), "Reconciling=True/ApplyRefused");
     assert!(status.to_string().contains("exceeded quota: services"), "{status}");
+}
+
+#[tokio::test]
+async fn a_change_that_is_news_is_one_event_and_the_second_look_says_nothing() {
+    let (client, calls) = api_server(|_, _| None);
+    let context = context(client);
+    let mut server = server();
+    server.spec.replicas = -1;
+    reconcile(&server, &context).await.unwrap();
+    let said: Vec<_> = calls.lock().unwrap().drain(..).collect();
+    assert_eq!(
+        said.iter().map(|(call, _)| call.as_str()).collect::<Vec<_>>(),
+        ["PATCH mcpservers/status", "POST events"]
+    );
+    let event = &said[1].1;
+    assert_eq!((&event["type"], &event["reason"]), (&json!("Warning"), &json!("InvalidSpec")));
+    assert_eq!((&event["regarding"]["name"], &event["metadata"]["namespace"]), (&json!("files"), &json!("team")));
+    assert!(event["note"].as_str().unwrap().contains("spec.replicas"), "{event}");
+    reconcile(&server, &context).await.unwrap();
+    assert_eq!(calls.lock().unwrap().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_refused_or_hangs_fails_nothing() {
+    let moods: [Mood; 2] = [
+        |method, _| (*method == Method::POST).then_some(Answer::Refuse(403, "the namespace is terminating")),
+        |method, _| (*method == Method::POST).then_some(Answer::Hang),
+    ];
+    for mood in moods {
+        let (client, calls) = api_server(mood);
+        let mut server = server();
+        server.spec.replicas = -1;
+        reconcile(&server, &context(client)).await.unwrap();
+        assert_eq!(calls.lock().unwrap().last().unwrap().0, "POST events");
+    }
 }
 
 #[tokio::test]

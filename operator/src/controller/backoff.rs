@@ -18,18 +18,50 @@ const FORGET: Duration = Duration::from_mins(15);
 
 /// Consecutive failures by uid.
 #[derive(Debug, Default)]
-pub struct Backoff(Mutex<HashMap<String, (u32, Instant)>>);
+pub struct Backoff(Mutex<HashMap<String, Failures>>);
+
+#[derive(Debug)]
+struct Failures {
+    count: u32,
+    last: Instant,
+    wait: Duration,
+}
+
+/// An object that fails.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Its uid.
+    pub uid: String,
+    /// Consecutive failures.
+    pub failures: u32,
+    /// Time until it is looked at again.
+    pub again_in: Duration,
+}
 
 impl Backoff {
     /// Counts a failure. Returns how long to wait.
     #[must_use]
     pub fn failed(&self, uid: &str, class: Class) -> Duration {
         let mut failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.retain(|_, (_, last)| last.elapsed() < FORGET);
-        let (count, last) = failures.entry(uid.to_owned()).or_insert((0, Instant::now()));
-        *last = Instant::now();
-        *count += 1;
-        wait(uid, *count, class)
+        failures.retain(|_, of| of.last.elapsed() < FORGET);
+        let count = failures.get(uid).map_or(1, |before| before.count + 1);
+        let wait = wait(uid, count, class);
+        failures.insert(uid.to_owned(), Failures { count, last: Instant::now(), wait });
+        wait
+    }
+
+    /// Everything that fails, what fails most first.
+    #[must_use]
+    pub fn failing(&self) -> Vec<Failing> {
+        let failures = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let failing = |(uid, of): (&String, &Failures)| Failing {
+            uid: uid.clone(),
+            failures: of.count,
+            again_in: of.wait.saturating_sub(of.last.elapsed()),
+        };
+        let mut all: Vec<_> = failures.iter().map(failing).collect();
+        all.sort_by_key(|of| std::cmp::Reverse(of.failures));
+        all
     }
 
     /// Forgets the failures of an object that succeeded.
@@ -64,6 +96,19 @@ mod tests {
         assert!(waits.iter().all(|wait| *wait <= LAST));
         backoff.succeeded("a");
         assert_eq!(backoff.failed("a", Class::Transient), waits[0]);
+    }
+
+    #[test]
+    fn who_fails_is_listed_until_it_succeeds() {
+        let backoff = Backoff::default();
+        let _ = (backoff.failed("a", Class::Transient), backoff.failed("b", Class::Transient));
+        let wait = backoff.failed("b", Class::Denied);
+        let failing = backoff.failing();
+        let listed: Vec<_> = failing.iter().map(|of| (of.uid.as_str(), of.failures)).collect();
+        assert_eq!(listed, [("b", 2), ("a", 1)]);
+        assert!(failing[0].again_in <= wait && failing[0].again_in > wait / 2, "{failing:?}");
+        backoff.succeeded("b");
+        assert_eq!(backoff.failing().len(), 1);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use kube::{
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use mcp_crds::McpServer;
-use tracing::{Instrument, error, info_span};
+use tracing::{Instrument, error, field::Empty, info_span};
 
 use super::reconcile;
 use crate::{
@@ -46,11 +46,13 @@ async fn lead(server: &McpServer, context: &Context) -> Result<Action, Error> {
         namespace = server.namespace(),
         name = server.name_any(),
         uid,
-        generation = server.metadata.generation
+        generation = server.metadata.generation,
+        otel.status_code = Empty,
     );
     let object = format!("McpServer {}", server.name_any());
     let begun = Instant::now();
-    let outcome = guarded(object.clone(), DEADLINE, reconcile::reconcile(server, context).instrument(span)).await;
+    let outcome =
+        guarded(object.clone(), DEADLINE, reconcile::reconcile(server, context).instrument(span.clone())).await;
     match &outcome {
         Ok(_) => context.backoff.succeeded(&uid),
         // Cut short, the pass could not say so itself. What goes wrong here is in the log, and the next pass tries again.
@@ -61,6 +63,9 @@ async fn lead(server: &McpServer, context: &Context) -> Result<Action, Error> {
             }
         }
         Err(_) => {}
+    }
+    if outcome.is_err() {
+        span.record("otel.status_code", "ERROR");
     }
     context.metrics.reconciled(counted(&outcome), begun.elapsed());
     outcome

@@ -15,7 +15,7 @@ use crate::{
     diff::{self, Claim, claim},
     error::{Class, Error},
     observe::{Observed, key, observe},
-    status::{self, Facts, Verdict, transitions::transitions},
+    status::{self, Facts, Verdict, notes::notes, transitions::transitions},
 };
 
 /// When a taken name is looked at again.
@@ -77,7 +77,9 @@ async fn report(
     if status != observed.status {
         let answer = publish::status(&context.client, server, &status).await?;
         context.recent.remember(key("McpServer", server), answer);
-        context.metrics.transitions(&transitions(&observed.status.conditions, &status.conditions));
+        let (before, after) = (&observed.status.conditions, &status.conditions);
+        context.metrics.transitions(&transitions(before, after));
+        context.events.publish(server, notes(before, after)).await;
     }
     Ok(())
 }

@@ -79,7 +79,7 @@ definitions! {
     UNFINISHED_WORK = Gauge "workqueue_unfinished_work_seconds" ["name", "controller"] "Sum of the ages of the reconciles under way";
     LONGEST_WORK = Gauge "workqueue_longest_running_processor_seconds" ["name", "controller"] "Age of the oldest reconcile under way";
     LEADER = Gauge "leader_election_master_status" ["name"] "1 while this process leads, 0 while it stands by";
-    REQUESTS = Counter "rest_client_requests_total" ["code", "method", "host"] "Requests to the API server by status code; `<error>` where no answer came in time. What the client repeats by itself after a 429, 503 or 504 counts once";
+    REQUESTS = Counter "rest_client_requests_total" ["code", "method", "host"] "Requests to the API server by status code; `<error>` where no answer came in time";
     REQUEST_SECONDS = Histogram "rest_client_request_duration_seconds" ["verb", "host"] "Time to the answer's head; watches are left out";
     WATCH_ERRORS = Counter "mcp_eks_watch_errors_total" ["kind"] "Errors of a kind's watch; it is opened again after a wait";
     WATCH_LISTS = Counter "mcp_eks_watch_lists_total" ["kind"] "Times a kind was listed in full: once at the start, and after each watch that could not be resumed";

@@ -5,6 +5,7 @@
 
 mod asked;
 pub mod conditions;
+pub mod notes;
 pub mod pods;
 pub mod rollout;
 pub mod transitions;
