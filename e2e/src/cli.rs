@@ -2,17 +2,19 @@
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::net::{Ipv4Addr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster, DEFAULT_NAME, Options, Provider, State, Tier};
+use crate::doubles::{self, Behaviour};
 use crate::fake_kubelet::{self, Settings};
 use crate::install::command::Up;
 use crate::progress::Progress;
@@ -48,6 +50,14 @@ enum Command {
     Resolve {
         /// The name
         name: String,
+    },
+    /// A server for tests that behaves badly, in a pod
+    #[command(hide = true)]
+    Double {
+        /// How it behaves
+        behaviour: Behaviour,
+        /// Where it listens
+        listen: SocketAddr,
     },
     /// The fake kubelet of tier controllers
     #[command(hide = true)]
@@ -94,7 +104,7 @@ enum ClusterCommand {
         /// Who makes it [default: kind where Docker answers and kind is installed, else native]
         #[arg(long, value_enum)]
         provider: Option<Provider>,
-        /// Tier controllers: the address that all fake pods report, such as that of a real listener
+        /// Tier controllers: the address that fake pods report, such as that of a real listener; those of bad servers follow
         #[arg(long)]
         pod_address: Option<Ipv4Addr>,
     },
@@ -156,6 +166,11 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::FakeKubelet { kubeconfig, node, pods, pod_address } => {
             let settings = Settings { kubeconfig, node, pods, pod_address };
             runtime()?.block_on(fake_kubelet::run(settings))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Double { behaviour, listen } => {
+            let serve = async { doubles::serve(behaviour, TcpListener::bind(listen).await?).await };
+            runtime()?.block_on(serve)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Resolve { name } => {

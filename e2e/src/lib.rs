@@ -8,6 +8,7 @@ pub mod audit;
 pub mod cache;
 pub mod cli;
 pub mod cluster;
+pub mod doubles;
 pub mod fake_kubelet;
 pub mod image;
 pub mod install;

@@ -7,7 +7,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context, Result, ensure};
 use futures::FutureExt;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Event as KubeEvent, Pod};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, Patch, PatchParams},
@@ -16,6 +16,7 @@ use mcp_e2e::{
     audit::Event,
     cache::Cache,
     cluster::{Cluster, Tier},
+    image::Image,
     install::{
         self, Installed, OPERATOR_NAMESPACE, OPERATOR_USER, SAMPLE, SAMPLES_NAMESPACE, call::McpClient, kubectl,
     },
@@ -75,6 +76,9 @@ fn main() -> ExitCode {
             missing_image(f).boxed_local()
         }),
         ("a server that ends is explained by exit code and last words", |f| crash_loop(f).boxed_local()),
+        ("pods of a web server are not Ready, and the reason says what came back", |f| web_server(f).boxed_local()),
+        ("pods that hang are not Ready, and the reason is the time", |f| hangs(f).boxed_local()),
+        ("a volume that is missing is the reason within 5 s of kubelet's word", |f| missing_volume(f).boxed_local()),
         ("a deleted server takes every child and pod with it", |f| deleted(f).boxed_local()),
         ("the operator was never denied anything", |f| async { never_denied(f) }.boxed_local()),
     ];
@@ -336,6 +340,68 @@ async fn crash_loop(fixture: &Fixture) -> Result<()> {
     let message = space.condition("files", "Ready=False/PodsCrashLooping", SOON).await?;
     ensure!(message.contains("exit code 2") && message.contains("/nowhere"), "{message}");
     space.delete("files", ROLLOUT).await
+}
+
+async fn web_server(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("web-server").await?;
+    let image = &fixture.installed.images.servers.reference;
+    // The health port of a server of ours: HTTP, and not MCP.
+    let args = ["--listen=127.0.0.1:8080", "--health-listen=[::]:9090", "--root=data=/tmp"];
+    let server = json!({"ref": image, "command": ["mcp-filesystem"], "args": args, "port": 9090});
+    space.apply("web", json!({"server": {"image": server}, "replicas": 2})).await?;
+    let message = not_mcp(&space, "web", 2, "ProbeFailed").await?;
+    ensure!(
+        message.starts_with("pod web-") && message.contains("does not speak MCP: it answers POST /mcp"),
+        "{message}"
+    );
+    space.delete("web", ROLLOUT).await
+}
+
+async fn hangs(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("hangs").await?;
+    let home = tempfile::tempdir()?;
+    let archive = home.path().join("double.tar");
+    let image = Image::new("localhost/mcp-eks-double:suite").base().file(BINARY, "/usr/local/bin/mcp-e2e", 0o755);
+    image.pack(&archive)?;
+    fixture.cluster.load(&archive).await?;
+    let command = ["mcp-e2e", "double", "hangs", "[::]:8080"];
+    let server = json!({"ref": "localhost/mcp-eks-double:suite", "command": command});
+    space.apply("tools", json!({"server": {"image": server}, "replicas": 1})).await?;
+    let message = not_mcp(&space, "tools", 1, "ProbeTimeout").await?;
+    ensure!(message.contains("does not answer initialize within 4 s"), "{message}");
+    space.delete("tools", ROLLOUT).await
+}
+
+/// Waits until pods are ready by kubelet's word, and then that the server is not, for this reason. Returns the message.
+async fn not_mcp(space: &Space, name: &str, pods: usize, reason: &str) -> Result<String> {
+    suite::eventually("kubelet takes the pods for ready", ROLLOUT, async || {
+        let found = ready_pods(space, name).await?.len();
+        Ok(if found == pods { Ok(()) } else { Err(format!("{found} pods")) })
+    })
+    .await?;
+    space.condition(name, &format!("Ready=False/{reason}"), SOON).await
+}
+
+async fn missing_volume(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("missing-volume").await?;
+    let image = &fixture.installed.images.servers.reference;
+    let spec = json!({
+        "server": {"image": {"ref": image}}, "replicas": 1,
+        "volumes": [{"name": "data", "configMap": {"name": "nope"}}],
+        "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+    });
+    space.apply("tools", spec).await?;
+    let events: Api<KubeEvent> = Api::namespaced(space.client.clone(), &space.name);
+    suite::eventually("kubelet says that the volume is missing", ROLLOUT, async || {
+        let found = events.list(&ListParams::default().fields("reason=FailedMount")).await?.items;
+        Ok(if found.is_empty() { Err("no word".to_owned()) } else { Ok(()) })
+    })
+    .await?;
+    let message = space.condition("tools", "Ready=False/VolumeNotMounted", SOON).await?;
+    ensure!(message.contains("configmap \"nope\" not found"), "{message}");
+    let writes = writes_within(fixture, Duration::from_secs(20)).await?;
+    ensure!(writes.is_empty(), "{writes:?}");
+    space.delete("tools", ROLLOUT).await
 }
 
 async fn deleted(fixture: &Fixture) -> Result<()> {

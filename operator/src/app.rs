@@ -28,6 +28,7 @@ use crate::{
     listed::Listed,
     metrics::Metrics,
     observe::Recent,
+    probe::Probes,
     progress::Progress,
     settings::Settings,
     telemetry::Logs,
@@ -82,6 +83,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         recent: Recent::default(),
         backoff: Backoff::default(),
         metrics: metrics.clone(),
+        probes: Probes::new(settings.probe, metrics.clone()),
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
     let stop = async move {

@@ -18,7 +18,7 @@ use kube::{
 
 use crate::{
     controller::backoff::Backoff, desired::Defaults, events::Events, index::Index, leader::Leadership,
-    listed::Presence, metrics::Metrics, observe::Recent, progress::Progress,
+    listed::Presence, metrics::Metrics, mounts::Mounts, observe::Recent, probe::Probes, progress::Progress,
 };
 
 /// Longest wait for one answer of the API server.
@@ -45,6 +45,8 @@ pub struct Context {
     pub events: Events,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What is known of servers by MCP.
+    pub probes: Arc<Probes>,
 }
 
 /// Readers of the reflectors, one a kind.
@@ -64,6 +66,8 @@ pub struct Stores {
     pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods with our label, without their spec.
     pub pods: Store<Pod>,
+    /// Why volumes of those cannot be mounted.
+    pub mounts: Mounts,
     /// Names of pods by their server.
     pub pods_by_server: Index<Pod>,
     /// Every ConfigMap, by nothing but its name, uid and resourceVersion.

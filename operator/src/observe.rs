@@ -19,6 +19,7 @@ use crate::{
     context::{Context, Stores},
     desired::{ChildKind, names, roll},
     diff::Live,
+    status::pods::Unmounted,
     vocabulary::ConditionType,
 };
 
@@ -32,6 +33,8 @@ pub struct Observed {
     pub live: Live,
     /// Its pods, by name.
     pub pods: Vec<Arc<Pod>>,
+    /// Why volumes of theirs cannot be mounted.
+    pub unmounted: Unmounted,
     /// The ConfigMaps that its spec names.
     pub config_maps: roll::Versions,
     /// Its status.
@@ -67,6 +70,7 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
         .conditions
         .retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
     observed.pods = pods(stores, server);
+    observed.unmounted = unmounted(stores, &observed.pods);
     observed.config_maps = config_maps(stores, server);
     observed
 }
@@ -90,6 +94,11 @@ fn pods(stores: &Stores, server: &McpServer) -> Vec<Arc<Pod>> {
     let namespace = server.namespace().unwrap_or_default();
     let names = stores.pods_by_server.names(&namespace, &server.name_any());
     names.iter().filter_map(|name| stores.pods.get(&ObjectRef::new(name).within(&namespace))).collect()
+}
+
+/// Why their volumes cannot be mounted.
+fn unmounted(stores: &Stores, pods: &[Arc<Pod>]) -> Unmounted {
+    pods.iter().filter_map(|pod| Some((pod.name_any(), stores.mounts.words(pod)?))).collect()
 }
 
 fn config_maps(stores: &Stores, server: &McpServer) -> roll::Versions {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
+use crate::probe;
+
 /// Turns McpServer objects into running MCP servers.
 ///
 /// Runs in the cluster from its image, or beside it: then it takes the cluster and user of the current kubeconfig.
@@ -37,8 +39,12 @@ pub struct Settings {
     /// Name of that Lease: operators that watch different namespaces need different ones.
     #[arg(long, env = "MCP_EKS_LEADER_ELECT_NAME", default_value = "mcp-eks-operator")]
     pub leader_elect_name: String,
+    /// How often and where servers are asked whether they speak MCP.
+    #[command(flatten)]
+    pub probe: probe::Settings,
     /// What to log, as directives: info, debug, mcp_operator=debug,kube=warn.
-    #[arg(long, env = "MCP_EKS_LOG", default_value = "info")]
+    // rmcp logs an error for every server that does not speak MCP, in the server's words: status says it once.
+    #[arg(long, env = "MCP_EKS_LOG", default_value = "info,rmcp=off")]
     pub log: String,
     /// Where traces go, over OTLP with HTTP and protobuf: http://collector:4318. Without it none are sent.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
@@ -55,4 +61,25 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line, for machines.
     Json,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Settings;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn an_interval_is_bounded_and_says_how_it_is_written() {
+        let parse = |text: &str| Settings::try_parse_from(["mcp-operator", &format!("--probe-interval={text}")]);
+        assert_eq!(parse("90s").unwrap().probe.interval.as_secs(), 90);
+        for wrong in ["0s", "-5m", "5", "25h"] {
+            assert!(parse(wrong).is_err_and(|error| error.to_string().contains("90s or 5m")), "{wrong}");
+        }
+    }
 }

@@ -52,6 +52,8 @@ pub enum ConditionType {
     IdentityReady,
     /// The Deployment has its minimum of ready pods.
     Available,
+    /// Every pod that gets traffic, and the Service, speak MCP.
+    Verified,
     /// The server is reached from outside as the spec asks for; absent if it does not.
     Exposed,
     /// The number of pods follows the load; absent if the spec does not ask for it.
@@ -64,11 +66,12 @@ pub enum ConditionType {
 
 impl ConditionType {
     /// Every type, in the order in which status lists them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Ready,
         Self::Accepted,
         Self::IdentityReady,
         Self::Available,
+        Self::Verified,
         Self::Exposed,
         Self::Scaling,
         Self::Reconciling,
@@ -83,6 +86,7 @@ impl ConditionType {
             Self::Accepted => "Accepted",
             Self::IdentityReady => "IdentityReady",
             Self::Available => "Available",
+            Self::Verified => "Verified",
             Self::Exposed => "Exposed",
             Self::Scaling => "Scaling",
             Self::Reconciling => "Reconciling",
@@ -113,6 +117,20 @@ macro_rules! reasons {
 reasons! {
     /// Enough pods are ready, and the server is reachable.
     Serving,
+    /// Every pod that gets traffic, and the Service, answered the handshake and listed their tools.
+    ToolsListed,
+    /// The operator is asking them.
+    Probing,
+    /// One of them does not speak MCP, or cannot be reached.
+    ProbeFailed,
+    /// One of them does not answer in time.
+    ProbeTimeout,
+    /// The server refuses the name under which clients know it.
+    HostNotAllowed,
+    /// The server speaks no revision of MCP that the operator knows.
+    ProtocolMismatch,
+    /// The server wants credentials, which the operator does not have.
+    AuthRequired,
     /// The spec is valid.
     Valid,
     /// The spec asks for something that cannot be; the message lists all problems.
@@ -137,6 +155,8 @@ reasons! {
     PodsCrashLooping,
     /// A container cannot be created: a Secret, ConfigMap or key it names is missing.
     PodConfigMissing,
+    /// A volume cannot be mounted: its ConfigMap, Secret or key is missing.
+    VolumeNotMounted,
     /// No node takes the pod.
     PodsUnschedulable,
     /// The cluster refuses to make pods: quota, admission.

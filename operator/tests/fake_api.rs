@@ -6,6 +6,7 @@ use std::{
     fs, future,
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use http::{Method, Request, Response, StatusCode};
@@ -24,7 +25,9 @@ use mcp_operator::{
     events::Events,
     index::Index,
     leader::Leadership,
+    mounts::Mounts,
     observe::Recent,
+    probe::{self, Probes},
     progress::Progress,
 };
 use serde_json::{Value, json};
@@ -111,6 +114,7 @@ fn context(client: Client) -> Context {
         deployments: reflector::store().0,
         disruption_budgets: reflector::store().0,
         pods: reflector::store().0,
+        mounts: Mounts::default(),
         pods_by_server: Index::new(|pod: &Pod| pod.labels().values().cloned().collect()),
         config_maps: reflector::store().0,
         scaled_objects: Optional::absent(scaled_object()),
@@ -130,6 +134,10 @@ fn context(client: Client) -> Context {
         recent: Recent::default(),
         backoff: Backoff::default(),
         metrics: Arc::default(),
+        probes: Probes::new(
+            probe::Settings { interval: Duration::from_mins(5), service_address: None },
+            Arc::default(),
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
 use mcp_crds::{
     FilesystemServer, ImageServer, McpServer, McpServerSpec, Root, ServerKind,
     network::{Egress, LabelValue, Network, Peer, Selector},
@@ -21,6 +22,7 @@ use mcp_crds::{
 use mcp_operator::{
     desired::{self, Child, ChildKind, Defaults, names, roll},
     diff::{self, Plan},
+    probe::{Report, Spoken, heard::Listing, outcome::Failure},
     status::{self, Facts, Verdict},
     vocabulary::Reason,
 };
@@ -494,15 +496,19 @@ proptest! {
     #[test]
     fn whatever_pods_say_the_status_is_small_and_stays_as_it_is(
         replicas in 0..4_i32, pods in prop::collection::vec(pod(), 0..5), verdict in verdict(), deployed in any::<bool>(),
+        probe in probe(), why in words(),
     ) {
         let server = server(McpServerSpec { replicas, ..McpServerSpec::default() });
         let pods: Vec<_> = pods.into_iter().map(|pod| Arc::new(serde_json::from_value::<Pod>(pod).unwrap())).collect();
+        let unmounted = pods.iter().take(1).map(|pod| (pod.name_any(), why.clone())).collect();
         let ready = json!({"readyReplicas": 1, "replicas": 2, "availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1});
         let deployment = json!({"metadata": {"generation": 1}, "spec": {"selector": {}, "template": {}, "replicas": replicas}, "status": ready});
         let facts = |verdict: &Verdict| Facts {
             verdict: verdict.clone(),
             deployment: deployed.then(|| serde_json::from_value(deployment.clone()).unwrap()),
             pods: &pods,
+            unmounted: &unmounted,
+            probe: probe.clone(),
             reachable: true,
             address: Some("http://files.team.svc:8080/mcp".to_owned()),
         };
@@ -537,6 +543,30 @@ fn shuffle(name: &str, value: &mut Value, seed: u64) {
 /// Words of any length in any script.
 fn words() -> impl Strategy<Value = String> {
     prop_oneof![".{0,40}", ".{3000,3100}", Just("\u{202e}\u{0}\n\"".repeat(2000))]
+}
+
+fn probe() -> impl Strategy<Value = Report> {
+    let failed = |(what, quote)| {
+        let failure = Failure { reason: Reason::ProbeFailed, what, quote, passing: false };
+        Report::Failed("pod files-1".to_owned(), failure)
+    };
+    let spoke = |(words, number): (String, usize)| {
+        let many = |words: &str| (0..number).map(|n| format!("{n}{words}")).collect::<Vec<_>>();
+        Report::Spoke(Arc::new(Spoken::from(Listing {
+            version: words.clone(),
+            versions: many(&words),
+            server: Some((words.clone(), words.clone())),
+            capabilities: many(&words).into_iter().map(|word| (word, json!({}))).collect(),
+            tools: Vec::new(),
+        })))
+    };
+    prop_oneof![
+        Just(Report::Nobody),
+        Just(Report::Pending),
+        (words(), words()).prop_map(failed),
+        words().prop_map(|scheme| Report::AuthRequired("the Service".to_owned(), scheme)),
+        (words(), 0..20_usize).prop_map(spoke),
+    ]
 }
 
 fn pod() -> impl Strategy<Value = Value> {

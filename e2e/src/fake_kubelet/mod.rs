@@ -39,7 +39,7 @@ pub struct Settings {
     pub node: String,
     /// The range that pod addresses come from, such as `10.244.0.0/24`; it wraps around when it is used up.
     pub pods: String,
-    /// One address for all pods instead.
+    /// The address of a server for all pods instead; images that stand for bad servers get those that follow.
     pub pod_address: Option<Ipv4Addr>,
 }
 
@@ -172,10 +172,10 @@ impl Kubelet {
     /// A pod keeps the address it has.
     fn address(&self, pod: &Pod) -> Ipv4Addr {
         let has = pod.status.as_ref().and_then(|status| status.pod_ip.as_ref()?.parse().ok());
-        has.or(self.settings.pod_address).unwrap_or_else(|| {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        has.or_else(|| Some(status::double(pod, number).address(self.settings.pod_address?))).unwrap_or_else(|| {
             // Addresses .2 to .254; more pods than that share addresses, which nothing here minds.
-            let number = self.next.fetch_add(1, Ordering::Relaxed) % 253;
-            Ipv4Addr::from(u32::from(self.base) + 1 + number)
+            Ipv4Addr::from(u32::from(self.base) + 1 + number % 253)
         })
     }
 }

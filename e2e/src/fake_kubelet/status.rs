@@ -1,12 +1,22 @@
 //! What happens next to a fake pod, and what its status then says.
 //!
 //! In: the pod as the API server has it. Out: a step, and the status for it. Pure. An image whose name contains
-//! `does-not-exist` cannot be pulled, and one that is no reference is refused, in the kubelet's own words.
+//! `does-not-exist` cannot be pulled, and one that is no reference is refused, in the kubelet's own words. Other names
+//! stand for servers that do not speak MCP ([`double`]).
 
 use std::net::Ipv4Addr;
 
 use k8s_openapi::api::core::v1::{Container, Pod};
 use serde_json::{Value, json};
+
+use crate::doubles::Behaviour;
+
+/// The server that a pod stands for. Of an image with `half-` in its name every second pod speaks MCP.
+#[must_use]
+pub fn double(pod: &Pod, number: u32) -> Behaviour {
+    let image = containers_of(pod).first().map(image).unwrap_or_default();
+    if image.contains("half-") && number.is_multiple_of(2) { Behaviour::Mcp } else { Behaviour::of_image(image) }
+}
 
 /// The next thing to do for a pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,7 +18,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::cluster::{Cluster, Options, Provider, Tier};
+use crate::{
+    cluster::{Cluster, Options, Provider, Tier},
+    doubles,
+};
 
 /// A test: a sentence, and what shows it.
 pub type Test<T> = (&'static str, for<'a> fn(&'a T) -> LocalBoxFuture<'a, Result<()>>);
@@ -61,7 +64,12 @@ where
     let runtime = Arc::new(Runtime::new().context("start the async runtime")?);
     let own_binary = Some(PathBuf::from(own_binary));
     // Suites reach ClusterIPs directly, which a kind cluster's are not.
-    let options = Options { own_binary, provider: Some(Provider::Native), ..Options::new(name, tier) };
+    let mut options = Options { own_binary, provider: Some(Provider::Native), ..Options::new(name, tier) };
+    if tier == Tier::Controllers {
+        // Pods do not run there: these listen in their place, so that servers speak MCP and become Ready.
+        runtime.block_on(doubles::start())?;
+        options.pod_address = Some(doubles::address());
+    }
     let cluster = Arc::new(runtime.block_on(own::up(options))?);
     let fixture = Arc::new(runtime.block_on(prepare(cluster.clone()))?);
     let trial = |(name, test): &Test<T>| {

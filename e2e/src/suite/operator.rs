@@ -32,6 +32,7 @@ use tokio::process::{Child, Command};
 use super::eventually;
 use crate::{
     cluster::Cluster,
+    doubles,
     install::{OPERATOR, OPERATOR_NAMESPACE, kubectl, output, repository},
 };
 
@@ -51,6 +52,12 @@ pub struct OperatorProcess {
 impl OperatorProcess {
     /// Applies the operator's manifests and starts its binary from `bin_dir`.
     pub async fn start(cluster: &Cluster, bin_dir: &Path) -> Result<Self> {
+        Self::manifests(cluster).await?;
+        Self::start_with(cluster, bin_dir, OPERATOR_NAMESPACE, Vec::new()).await
+    }
+
+    /// Applies the operator's manifests, but for its Deployment.
+    pub async fn manifests(cluster: &Cluster) -> Result<()> {
         for manifest in MANIFESTS {
             let path = repository().join(manifest);
             let mut command = Command::new(kubectl(cluster));
@@ -59,7 +66,7 @@ impl OperatorProcess {
         }
         let wait = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
         output(Command::new(kubectl(cluster)).args(wait).env("KUBECONFIG", cluster.kubeconfig())).await?;
-        Self::start_with(cluster, bin_dir, OPERATOR_NAMESPACE, Vec::new()).await
+        Ok(())
     }
 
     /// Starts one on a cluster that has the manifests, with the rights that it has in `namespace` and with
@@ -172,6 +179,8 @@ fn spawn(binary: &Path, home: &Path, admin: u16, settings: &[(&str, String)]) ->
         .env("MCP_EKS_ADMIN_LISTEN", format!("127.0.0.1:{admin}"))
         .env("MCP_EKS_SERVERS_IMAGE", "localhost/mcp-eks-servers:suite")
         .env("MCP_EKS_LOG", "info,mcp_operator=debug")
+        // There is no kube-proxy and no cluster DNS here.
+        .env("MCP_EKS_SERVICE_ADDRESS", doubles::address().to_string())
         .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -54,6 +54,7 @@ pub async fn run(
         pods,
         config_maps,
         scaled_objects,
+        unmounted,
     } = watches;
     let metrics = context.metrics.clone();
     metrics.starting(concurrency, server_store.clone());
@@ -68,12 +69,14 @@ pub async fn run(
         .watches_stream(disruption_budgets, asks(queue, owner))
         .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
         .watches_stream(pods, asks(queue, labelled))
+        .watches_stream(unmounted, asks(queue, labelled))
         .watches_stream_with(scaled_objects, asks(queue, owner), watches::scaled_object())
         // KEDA came or went.
         .reconcile_all_on(context.stores.scaled_objects.changes())
         // A standby let everything pass; whoever begins to lead looks at it.
         .reconcile_all_on(context.leadership.gained())
         .reconcile_all_on(context.progress.polled())
+        .reconcile_on(context.probes.news().inspect(awaited(queue)))
         .graceful_shutdown_on(stop);
     controller
         .run(guard::reconcile, on_error, context)
@@ -97,6 +100,12 @@ pub async fn run(
 fn asked(queue: &Queue) -> impl FnMut(&Result<McpServer, watcher::Error>) + Send + 'static {
     let queue = queue.clone();
     move |event| event.iter().for_each(|server| queue.asked(&ObjectRef::from_obj(server)))
+}
+
+/// Counts the server of which the probe has news.
+fn awaited(queue: &Queue) -> impl FnMut(&ObjectRef<McpServer>) + Send + 'static {
+    let queue = queue.clone();
+    move |server| queue.asked(server)
 }
 
 /// Counts the servers that an event of another object asks to look at, as `of` says.

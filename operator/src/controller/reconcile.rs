@@ -46,32 +46,39 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     if let Some(error) = applied.failure.take_if(|error| error.class() == Class::Conflict) {
         return Err(error);
     }
-    report(server, context, &observed, verdict(server, problems, &applied), address).await?;
+    let probe_again = report(server, context, &observed, verdict(server, problems, &applied), address).await?;
     if let Some(error) = applied.failure {
         return Err(error);
     }
     // Nothing tells us when an object that is not ours goes away.
     let again = if applied.conflicts.is_empty() { observed.again } else { Some(CONFLICT_AGAIN) };
+    let again = again.into_iter().chain(probe_again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Publishes how it went, if that differs from what is published.
+/// Publishes how it went, if that differs from what is published. Returns when the probe wants to be asked again.
 async fn report(
     server: &McpServer,
     context: &Context,
     observed: &Observed,
     verdict: Verdict,
     address: Option<String>,
-) -> Result<(), Error> {
+) -> Result<Option<Duration>, Error> {
     let owner = server.uid().unwrap_or_default();
     let ours = |object: &&Value| claim(object, &owner, &server.name_any()) == Claim::Ours;
     let deployment = observed.live.get(&ChildKind::Deployment).filter(ours);
+    let reachable = observed.live.get(&ChildKind::Service).as_ref().is_some_and(ours);
+    // An invalid spec has no address: the old one serves on.
+    let url = address.clone().or_else(|| observed.status.address.clone()?.internal).filter(|_| reachable);
+    let (probe, again) = context.probes.report(server, url.as_deref(), &observed.pods);
     let facts = Facts {
         verdict,
         deployment: deployment.and_then(|object| serde_json::from_value(object.clone()).ok()),
         pods: &observed.pods,
-        reachable: observed.live.get(&ChildKind::Service).as_ref().is_some_and(ours),
+        unmounted: &observed.unmounted,
+        reachable,
         address,
+        probe,
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
     if status != observed.status {
@@ -81,13 +88,13 @@ async fn report(
         context.metrics.transitions(&transitions(before, after));
         context.events.publish(server, notes(before, after)).await;
     }
-    Ok(())
+    Ok(again)
 }
 
 /// Publishes that a pass was cut short, by a panic or its deadline.
 pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) -> Result<(), Error> {
     let verdict = Verdict::Failed { reason: error.reason(), message: error.to_string() };
-    report(server, context, &observe(context, server), verdict, None).await
+    report(server, context, &observe(context, server), verdict, None).await.map(drop)
 }
 
 fn verdict(server: &McpServer, problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdict {

@@ -5,7 +5,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Event, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -29,6 +29,7 @@ use crate::{
     index::Index,
     listed::{Listed, Mark, refusal},
     metrics::Metrics,
+    mounts::{self, Mounts},
     vocabulary::{MANAGED_SELECTOR, SERVER_LABEL},
 };
 
@@ -100,6 +101,8 @@ pub struct Watches {
     pub config_maps: Changes<PartialObjectMeta<ConfigMap>>,
     /// Changed or deleted ScaledObjects, where there is KEDA.
     pub scaled_objects: Changes<DynamicObject>,
+    /// Pods of which a volume cannot be mounted.
+    pub unmounted: Changes<PartialObjectMeta<Pod>>,
 }
 
 /// Opens every stream, in one namespace or in all.
@@ -124,6 +127,9 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         reflect::<PartialObjectMeta<ConfigMap>>(client, listed.add("configmaps"), others, keep_version);
     let (scaled_objects_store, scaled_objects) =
         optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
+    let pods_listed = listed.clone().all();
+    let mounts = Mounts::default();
+    let unmounted = failed_mounts(client, &mounts, &pod_store, pods_listed);
     let children_listed = listed.clone().all();
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
@@ -144,6 +150,7 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         deployments: deployment_store,
         disruption_budgets: budget_store,
         pods: pod_store,
+        mounts,
         pods_by_server: pods_by_server.clone(),
         config_maps: config_map_store,
         scaled_objects: scaled_objects_store,
@@ -161,6 +168,7 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         pods: without_errors(indexed(pods, &pods_by_server).touched_objects()),
         config_maps: without_errors(config_maps.touched_objects()),
         scaled_objects,
+        unmounted,
     };
     (watches, stores, listed)
 }
@@ -233,6 +241,29 @@ where
         .inspect(move |event| mark.see(event, held.len()))
         .boxed();
     (store, events)
+}
+
+/// Pods of ours of which kubelet says that a volume cannot be mounted. Begins after the pods, which it has to know.
+///
+/// One request, a watch that begins with what there is, and one right for it. Where the API server does not have that
+/// (before 1.34 it is off by default), nobody waits for it: `RolloutStuck` is the reason then, after three minutes.
+fn failed_mounts(
+    client: &Scoped,
+    mounts: &Mounts,
+    pods: &Store<Pod>,
+    pods_listed: impl Future<Output = ()> + Send + 'static,
+) -> Changes<PartialObjectMeta<Pod>> {
+    let (mounts, pods) = (mounts.clone(), pods.clone());
+    let config = watcher::Config::default().fields(mounts::FIELDS).timeout(WATCH_SECONDS).streaming_lists();
+    let api = client.api::<Event>();
+    let events = anew_when_refused(move || watcher(api.clone(), config.clone()).default_backoff().boxed());
+    let pods_of_note = events.filter_map(move |event| {
+        future::ready(match event {
+            Ok(event) => mounts.see(&event, &pods).map(Ok),
+            Err(error) => Some(Err(error)),
+        })
+    });
+    without_errors(after(pods_listed, pods_of_note))
 }
 
 /// Events that an index has seen.

@@ -10,6 +10,35 @@ const MESSAGE_LIMIT: usize = 600;
 /// All messages together: the whole status stays under 4 KiB, whatever an error says, in whatever script.
 const MESSAGES_LIMIT: usize = 1800;
 
+/// Whether a condition holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It does.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows.
+    Unknown,
+}
+
+impl Truth {
+    /// As it stands in status.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for Truth {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
 /// Collects the conditions of a pass.
 #[derive(Debug)]
 pub struct Conditions<'a> {
@@ -27,8 +56,8 @@ impl<'a> Conditions<'a> {
     }
 
     /// Sets a condition; types that are never set in a pass disappear.
-    pub fn set(&mut self, kind: ConditionType, status: bool, reason: Reason, message: &str) {
-        let status = if status { "True" } else { "False" };
+    pub fn set(&mut self, kind: ConditionType, status: impl Into<Truth>, reason: Reason, message: &str) {
+        let status = status.into().as_str();
         let unchanged =
             self.last.iter().find(|condition| condition.type_ == kind.as_str() && condition.status == status);
         self.set.push(Condition {
@@ -59,8 +88,9 @@ fn printable(message: &str) -> String {
     message.chars().take(MESSAGE_LIMIT + 1).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// A message of at most so many bytes.
-fn bounded(message: &str, limit: usize) -> String {
+/// A message of at most so many bytes as JSON writes them.
+#[must_use]
+pub fn bounded(message: &str, limit: usize) -> String {
     let mut used = 0;
     let end = message.char_indices().find_map(|(at, c)| {
         used += size(c);

@@ -9,6 +9,7 @@ pub mod notes;
 pub mod pods;
 pub mod rollout;
 pub mod transitions;
+pub mod verified;
 
 use std::sync::Arc;
 
@@ -19,11 +20,13 @@ use mcp_crds::{Address, McpServer, McpServerStatus};
 
 use self::{
     conditions::Conditions,
-    pods::{Trouble, trouble},
+    pods::{Trouble, Unmounted, trouble},
     rollout::Rollout,
+    verified::{Verified, verified},
 };
 use crate::{
     desired::{Problem, labels::selector_text},
+    probe::Report,
     vocabulary::{ConditionType, Reason},
 };
 
@@ -58,24 +61,29 @@ pub struct Facts<'a> {
     pub deployment: Option<Deployment>,
     /// The pods.
     pub pods: &'a [Arc<Pod>],
+    /// Why volumes of pods cannot be mounted.
+    pub unmounted: &'a Unmounted,
     /// Whether the Service is there, and ours.
     pub reachable: bool,
     /// URL inside the cluster, if the spec is valid.
     pub address: Option<String>,
+    /// What is known of pods and Service by MCP.
+    pub probe: Report,
 }
 
 /// Computes the status of a server.
 #[must_use]
 pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, now: Timestamp) -> McpServerStatus {
     let rollout = Rollout::of(facts.deployment.as_ref(), server.spec.replicas);
-    let trouble = trouble(facts.pods, facts.deployment.as_ref());
+    let trouble = trouble(facts.pods, facts.unmounted, facts.deployment.as_ref());
     let generation = server.metadata.generation;
     let mut conditions = Conditions::new(&last.conditions, generation, now);
     let stalled = stalled(&facts.verdict);
 
-    let busy = busy(&facts.verdict, &rollout, trouble.as_ref());
-    let (ready, reason, message) =
-        readiness(server, facts, &rollout, trouble.as_ref(), stalled.as_ref().or(busy.as_ref()));
+    let verified = verified(server, last, &facts.probe, &rollout);
+    let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified);
+    let obstacle = stalled.as_ref().or(busy.as_ref());
+    let (ready, reason, message) = readiness(server, facts, &rollout, trouble.as_ref(), obstacle, &verified);
     conditions.set(ConditionType::Ready, ready, reason, &message);
     if let Some((reason, message)) = &stalled {
         conditions.set(ConditionType::Accepted, false, *reason, message);
@@ -86,6 +94,7 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     asked::set(&mut conditions, &server.spec);
     let (available, reason, message) = availability(server, &rollout, trouble.as_ref());
     conditions.set(ConditionType::Available, available, reason, &message);
+    conditions.set(ConditionType::Verified, verified.truth, verified.reason, &verified.message);
     if let Some((reason, message)) = stalled {
         conditions.set(ConditionType::Stalled, true, reason, &message);
     } else if let Some((reason, message)) = busy {
@@ -100,6 +109,7 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         ready_replicas: Some(rollout.ready),
         selector: Some(selector_text(&server.name_any())),
         address: url.map(|url| Address { internal: Some(url), ..Address::default() }),
+        mcp: verified::says(last, &facts.probe),
         ..McpServerStatus::default()
     }
 }
@@ -126,7 +136,12 @@ fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
 }
 
 /// What is being worked on, if anything.
-fn busy(verdict: &Verdict, rollout: &Rollout, trouble: Option<&Trouble>) -> Option<(Reason, String)> {
+fn busy(
+    verdict: &Verdict,
+    rollout: &Rollout,
+    trouble: Option<&Trouble>,
+    verified: &Verified,
+) -> Option<(Reason, String)> {
     match (verdict, trouble) {
         (Verdict::Failed { reason, message }, _) => Some((*reason, message.clone())),
         (Verdict::Waiting(leftovers), _) => {
@@ -134,6 +149,8 @@ fn busy(verdict: &Verdict, rollout: &Rollout, trouble: Option<&Trouble>) -> Opti
             Some((Reason::WaitingForDeletion, message))
         }
         (Verdict::Paused, _) => None,
+        // What does not speak MCP is asked again and again.
+        _ if rollout.complete && rollout.serving => verified.obstacle(),
         _ if rollout.complete => None,
         (_, Some(trouble)) => Some((trouble.reason, trouble.message.clone())),
         (_, None) => Some((Reason::Progressing, rollout.progress())),
@@ -142,27 +159,30 @@ fn busy(verdict: &Verdict, rollout: &Rollout, trouble: Option<&Trouble>) -> Opti
 
 type Judgement = (bool, Reason, String);
 
-/// Whether a client can use the server: a pod gets traffic, and the Service that leads to it is ours. `obstacle` is what
-/// keeps the server from its current spec.
+/// Whether a client can use the server: a pod gets traffic, the Service that leads to it is ours, and what answers
+/// speaks MCP. `obstacle` is what keeps the server from its current spec.
 fn readiness(
     server: &McpServer,
     facts: &Facts<'_>,
     rollout: &Rollout,
     trouble: Option<&Trouble>,
     obstacle: Option<&(Reason, String)>,
+    verified: &Verified,
 ) -> Judgement {
-    match obstacle {
+    let serving = rollout.serving && facts.reachable;
+    match (obstacle, verified.obstacle()) {
         _ if server.spec.replicas == 0 && rollout.exists => availability(server, rollout, trouble),
         _ if matches!(facts.verdict, Verdict::Paused) && !rollout.exists => {
             (false, Reason::Paused, "no pod was started, because spec.paused is true".to_owned())
         }
-        Some((Reason::InvalidSpec | Reason::NotYetSupported, why)) if rollout.serving && facts.reachable => (
+        (_, Some((reason, message))) if serving => (false, reason, message),
+        (Some((Reason::InvalidSpec | Reason::NotYetSupported, why)), None) if serving => (
             true,
-            Reason::Serving,
-            format!("{}, of the last valid spec; the current one is not accepted: {why}", rollout.count()),
+            verified.serving(),
+            format!("{}, of the last valid spec; the current one is not accepted: {why}", verified.count(rollout)),
         ),
-        _ if rollout.serving && facts.reachable => (true, Reason::Serving, rollout.count()),
-        Some((reason, message)) if *reason != Reason::Progressing || !rollout.exists => {
+        (_, None) if serving => (true, verified.serving(), verified.count(rollout)),
+        (Some((reason, message)), _) if *reason != Reason::Progressing || !rollout.exists => {
             (false, *reason, message.clone())
         }
         _ => availability(server, rollout, trouble),
@@ -183,3 +203,5 @@ fn availability(server: &McpServer, rollout: &Rollout, trouble: Option<&Trouble>
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod verified_tests;

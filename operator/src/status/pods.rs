@@ -1,7 +1,7 @@
 //! Why pods are not ready, in words that do not change while the trouble is the same: kubelet counts retries and
 //! back-off in its messages, and a status that follows would be written again and again.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use k8s_openapi::api::{
     apps::v1::Deployment,
@@ -23,14 +23,17 @@ pub struct Trouble {
     pub message: String,
 }
 
+/// Why volumes of pods cannot be mounted, by name of the pod.
+pub type Unmounted = BTreeMap<String, String>;
+
 /// The first trouble, by pod name; that of the Deployment when it cannot even make pods.
 #[must_use]
-pub fn trouble(pods: &[Arc<Pod>], deployment: Option<&Deployment>) -> Option<Trouble> {
+pub fn trouble(pods: &[Arc<Pod>], unmounted: &Unmounted, deployment: Option<&Deployment>) -> Option<Trouble> {
     let mut alive = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    alive.find_map(|pod| of_pod(pod)).or_else(|| of_deployment(deployment?))
+    alive.find_map(|pod| of_pod(pod, unmounted)).or_else(|| of_deployment(deployment?))
 }
 
-fn of_pod(pod: &Pod) -> Option<Trouble> {
+fn of_pod(pod: &Pod, unmounted: &Unmounted) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let name = pod.name_any();
     let conditions = status.conditions.as_deref().unwrap_or_default();
@@ -44,8 +47,15 @@ fn of_pod(pod: &Pod) -> Option<Trouble> {
             message: format!("pod {name} is not scheduled: {why}"),
         });
     }
-    let containers = status.container_statuses.as_deref().unwrap_or_default();
-    containers.iter().find_map(|container| of_container(&name, container))
+    let waits = status.phase.as_deref().is_none_or(|phase| phase == "Pending");
+    if let Some(why) = unmounted.get(&name).filter(|_| waits) {
+        return Some(Trouble {
+            reason: Reason::VolumeNotMounted,
+            message: format!("pod {name} waits for a volume: {why}; create what is missing, or correct spec.volumes"),
+        });
+    }
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    containers.into_iter().find_map(|container| of_container(&name, container))
 }
 
 fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {

@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::*;
 
+static MOUNTED: Unmounted = Unmounted::new();
+
 fn server(replicas: i32) -> McpServer {
     let mut server: McpServer = serde_json::from_value(json!({
         "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
@@ -58,14 +60,19 @@ fn compute_with(
     pods: &[Arc<Pod>],
 ) -> McpServerStatus {
     let reachable = deployment.is_some();
-    let facts = Facts { verdict, deployment, pods, reachable, address: Some("http://files/mcp".to_owned()) };
+    let serving = deployment.as_ref().is_some_and(|it| it.status.as_ref().unwrap().available_replicas > Some(0));
+    let probe = if serving { Report::Spoke(Arc::default()) } else { Report::Nobody };
+    let unmounted = &MOUNTED;
+    let facts =
+        Facts { verdict, deployment, pods, unmounted, reachable, address: Some("http://files/mcp".to_owned()), probe };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
 #[test]
 fn a_server_whose_pods_are_ready_serves() {
     let status = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 2)), &[]);
-    assert_eq!(summary(&status), ["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving"]);
+    let expected = ["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving", "Verified=True/ToolsListed"];
+    assert_eq!(summary(&status), expected);
     assert_eq!(status.observed_generation, Some(3));
     assert_eq!(status.selector.as_deref(), Some("mcp-eks.dev/server=files"));
 }
@@ -73,8 +80,13 @@ fn a_server_whose_pods_are_ready_serves() {
 #[test]
 fn one_pod_of_two_serves_and_is_not_the_minimum() {
     let status = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 1)), &[]);
-    let expected =
-        ["Ready=True/Serving", "Accepted=True/Valid", "Available=False/WaitingForPods", "Reconciling=True/Progressing"];
+    let expected = [
+        "Ready=True/Serving",
+        "Accepted=True/Valid",
+        "Available=False/WaitingForPods",
+        "Verified=True/ToolsListed",
+        "Reconciling=True/Progressing",
+    ];
     assert_eq!(summary(&status), expected);
 }
 
@@ -84,8 +96,10 @@ fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
         verdict,
         deployment: Some(deployment(2, 2)),
         pods: &[],
+        unmounted: &MOUNTED,
         reachable: false,
         address: Some("http://files/mcp".to_owned()),
+        probe: Report::Spoke(Arc::default()),
     };
     let conflict = facts(Verdict::Conflict(vec!["Service files".to_owned()]));
     let status = compute(&server(2), &McpServerStatus::default(), &conflict, Timestamp::UNIX_EPOCH);
@@ -147,6 +161,7 @@ fn before_there_are_pods_it_is_working_on_it() {
         "Ready=False/Progressing",
         "Accepted=True/Valid",
         "Available=False/WaitingForPods",
+        "Verified=Unknown/WaitingForPods",
         "Reconciling=True/Progressing",
     ];
     assert_eq!(summary(&status), expected);
@@ -157,8 +172,13 @@ fn an_invalid_edit_stalls_while_the_old_pods_serve_on() {
     let problem =
         Problem { field: "spec.server".to_owned(), message: "set exactly one".to_owned(), reason: Reason::InvalidSpec };
     let status = compute_with(&server(2), Verdict::Invalid(vec![problem]), Some(deployment(2, 2)), &[]);
-    let expected =
-        ["Ready=True/Serving", "Accepted=False/InvalidSpec", "Available=True/Serving", "Stalled=True/InvalidSpec"];
+    let expected = [
+        "Ready=True/Serving",
+        "Accepted=False/InvalidSpec",
+        "Available=True/Serving",
+        "Verified=True/ToolsListed",
+        "Stalled=True/InvalidSpec",
+    ];
     assert_eq!(summary(&status), expected);
     assert!(status.conditions[0].message.ends_with("is not accepted: spec.server: set exactly one"), "{status:?}");
 }
@@ -169,8 +189,10 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
         verdict: Verdict::Failed { reason: Reason::ApplyRefused, message: "no such field".to_owned() },
         deployment: None,
         pods: &[],
+        unmounted: &MOUNTED,
         reachable: true,
         address: None,
+        probe: Report::Nobody,
     };
     let status = compute(&server(2), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
     assert_eq!(summary(&status)[0], "Ready=False/ApplyRefused");
@@ -186,7 +208,13 @@ fn a_taken_name_stalls_and_says_which() {
 #[test]
 fn no_pods_by_request_is_neither_ready_nor_failed() {
     let status = compute_with(&server(0), Verdict::Applied, Some(deployment(0, 0)), &[]);
-    assert_eq!(summary(&status), ["Ready=False/ScaledToZero", "Accepted=True/Valid", "Available=False/ScaledToZero"]);
+    let expected = [
+        "Ready=False/ScaledToZero",
+        "Accepted=True/Valid",
+        "Available=False/ScaledToZero",
+        "Verified=Unknown/ScaledToZero",
+    ];
+    assert_eq!(summary(&status), expected);
 }
 
 #[test]
@@ -222,8 +250,10 @@ fn transition_times_move_only_with_the_status() {
         verdict: Verdict::Applied,
         deployment: Some(deployment(2, ready)),
         pods: &[],
+        unmounted: &MOUNTED,
         reachable: true,
         address: None,
+        probe: if ready > 0 { Report::Spoke(Arc::default()) } else { Report::Nobody },
     };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     let first = compute(&server(2), &McpServerStatus::default(), &facts(2), at(1));
@@ -231,7 +261,7 @@ fn transition_times_move_only_with_the_status() {
     let later = compute(&server(2), &first, &facts(0), at(3));
     let times: Vec<_> =
         later.conditions.iter().map(|c| (c.type_.as_str(), c.last_transition_time.0.as_second())).collect();
-    assert_eq!(times, [("Ready", 3), ("Accepted", 1), ("Available", 3), ("Reconciling", 3)]);
+    assert_eq!(times, [("Ready", 3), ("Accepted", 1), ("Available", 3), ("Verified", 3), ("Reconciling", 3)]);
 }
 
 #[test]
@@ -240,7 +270,7 @@ fn whatever_an_error_says_the_status_stays_small_and_printable() {
     let status = compute_with(&server(2), Verdict::Failed { reason: Reason::ApplyRefused, message }, None, &[]);
     let text = serde_json::to_string(&status).unwrap();
     assert!(text.len() < 4096 && !text.contains("\\u001b"), "{} bytes", text.len());
-    assert_eq!(summary(&status)[3], "Reconciling=True/ApplyRefused");
+    assert_eq!(summary(&status)[4], "Reconciling=True/ApplyRefused");
 }
 
 #[test]
@@ -266,19 +296,60 @@ fn a_convenience_that_is_missing_has_a_condition_only_if_it_is_asked_for() {
     let accepted = status.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
     assert!(accepted.message.ends_with("not acted on yet: spec.telemetry.otlpEndpoint"), "{accepted:?}");
     let plain = compute_with(&server(2), Verdict::Applied, Some(deployment(2, 2)), &[]);
-    assert_eq!(plain.conditions.len(), 3, "{:?}", summary(&plain));
+    assert_eq!(plain.conditions.len(), 4, "{:?}", summary(&plain));
 }
 
 #[test]
 fn a_paused_server_tells_the_truth_about_its_pods_and_is_not_worked_on() {
     let status = compute_with(&server(2), Verdict::Paused, Some(deployment(2, 2)), &[]);
-    assert_eq!(summary(&status), ["Ready=True/Serving", "Accepted=True/Paused", "Available=True/Serving"]);
+    assert_eq!(
+        summary(&status),
+        ["Ready=True/Serving", "Accepted=True/Paused", "Available=True/Serving", "Verified=True/ToolsListed"]
+    );
     let crashed = waiting("ErrImagePull", "no such tag: not found");
     let status = compute_with(&server(2), Verdict::Paused, Some(deployment(2, 0)), &[crashed]);
     assert_eq!(
         summary(&status),
-        ["Ready=False/ImagePullFailed", "Accepted=True/Paused", "Available=False/ImagePullFailed"]
+        [
+            "Ready=False/ImagePullFailed",
+            "Accepted=True/Paused",
+            "Available=False/ImagePullFailed",
+            "Verified=Unknown/WaitingForPods"
+        ]
     );
     let status = compute_with(&server(2), Verdict::Paused, None, &[]);
     assert_eq!(summary(&status)[0], "Ready=False/Paused");
+}
+
+#[test]
+fn a_volume_that_is_not_there_is_named_until_the_pod_starts() {
+    let why = "MountVolume.SetUp failed for volume \"data\" : configmap \"nope\" not found";
+    let unmounted = Unmounted::from([("files-1".to_owned(), why.to_owned())]);
+    let reason = |phase: &str| {
+        let pods = [pod(json!({"phase": phase}))];
+        let facts = Facts {
+            verdict: Verdict::Applied,
+            deployment: Some(deployment(1, 0)),
+            pods: &pods,
+            unmounted: &unmounted,
+            reachable: true,
+            address: None,
+            probe: Report::Nobody,
+        };
+        compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH).conditions[0].clone()
+    };
+    assert_eq!(reason("Pending").reason, "VolumeNotMounted");
+    assert!(reason("Pending").message.contains("configmap \"nope\" not found"));
+    assert_eq!(reason("Running").reason, "WaitingForPods");
+}
+
+#[test]
+fn an_init_container_that_fails_is_the_reason() {
+    let init = json!({"initContainerStatuses": [{
+        "name": "copy", "image": "a", "imageID": "", "ready": false, "restartCount": 3,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": {"terminated": {"exitCode": 3, "reason": "Error"}},
+    }]});
+    let status = compute_with(&server(1), Verdict::Applied, Some(deployment(1, 0)), &[pod(init)]);
+    assert_eq!(summary(&status)[0], "Ready=False/PodsCrashLooping");
+    assert!(status.conditions[0].message.contains("container copy ends with exit code 3"), "{status:?}");
 }
