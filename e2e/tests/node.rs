@@ -100,8 +100,8 @@ async fn listed(fixture: &Fixture) -> Result<()> {
     let text = fixture.kubectl(&["get", "mcpservers.mcp-eks.dev", "-A"]).await?;
     let row = text.lines().find(|line| line.contains(SAMPLE)).context("no row")?;
     let cells: Vec<_> = row.split_whitespace().collect();
-    ensure!(cells[..5] == [SAMPLES_NAMESPACE, SAMPLE, "True", "Serving", "2"], "{text}");
-    ensure!(cells[5].starts_with("http://") && cells[5].ends_with("/mcp"), "{text}");
+    ensure!(cells[..6] == [SAMPLES_NAMESPACE, SAMPLE, "True", "Serving", "10", "2"], "{text}");
+    ensure!(cells[6].starts_with("http://") && cells[6].ends_with("/mcp"), "{text}");
     fixture
         .kubectl(&[
             "-n",
