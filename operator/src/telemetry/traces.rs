@@ -41,12 +41,14 @@ pub(super) fn layer<S>(provider: &SdkTracerProvider, sent: bool) -> impl Layer<S
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let ours = |metadata: &Metadata<'_>, context: &Context<'_, S>| {
-        let target = metadata.target();
-        target.starts_with("mcp_operator") || (target == CALLS && context.lookup_current().is_some())
-    };
     // kube's spans are at level debug, and of use only to a receiver.
     let level = if sent { LevelFilter::DEBUG } else { LevelFilter::INFO };
+    let ours = move |metadata: &Metadata<'_>, context: &Context<'_, S>| {
+        let target = metadata.target();
+        let of_interest = target.starts_with("mcp_operator") || (target == CALLS && context.lookup_current().is_some());
+        // The hint below is a promise: a filter that lets more through panics.
+        *metadata.level() <= level && of_interest
+    };
     let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("mcp-operator"));
     layer.with_filter(dynamic_filter_fn(ours).with_max_level_hint(level))
 }
