@@ -312,6 +312,8 @@ async fn missing_image(fixture: &Fixture) -> Result<()> {
     pod_waits(&space, "tools", &["ErrImagePull", "ImagePullBackOff"]).await?;
     let message = space.condition("tools", "Ready=False/ImagePullFailed", SOON).await?;
     ensure!(message.contains("image localhost:1/absent:1 cannot be pulled: "), "{message}");
+    // The Event of a transition follows its status.
+    tokio::time::sleep(SOON).await;
     // The kubelet goes back and forth between two reasons and many messages meanwhile.
     let writes = writes_within(fixture, Duration::from_secs(30)).await?;
     ensure!(writes.is_empty(), "{writes:?}");
