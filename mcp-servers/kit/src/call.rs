@@ -18,12 +18,16 @@ use crate::{
 /// The most bytes a structured result may have unless its tool says otherwise (64 KiB).
 pub const RESPONSE_BUDGET: usize = 64 * 1024;
 
-/// What a running call may know: how much it may answer, how long it may take, whether anybody still waits.
+/// Who calls over stdio: whoever started the server.
+pub(crate) const STDIO: &str = "stdio";
+
+/// What a running call may know: who calls, how much it may answer, how long it may take, whether anybody still waits.
 #[derive(Clone, Debug)]
 pub struct Call {
     budget: usize,
     deadline: Instant,
     cancelled: CancellationToken,
+    principal: Arc<str>,
     /// Work that goes on after its caller has gone still takes its place.
     _place: Option<Arc<Place>>,
     breakers: Option<Arc<Breakers>>,
@@ -37,6 +41,7 @@ impl Call {
             budget: RESPONSE_BUDGET,
             deadline: Instant::now() + timeout,
             cancelled: CancellationToken::new(),
+            principal: STDIO.into(),
             _place: None,
             breakers: None,
         }
@@ -46,6 +51,13 @@ impl Call {
     #[must_use]
     pub const fn budget(&self) -> usize {
         self.budget
+    }
+
+    /// Who calls: the name of the API key or token, `anonymous` where none is asked for, `stdio` over stdio. What belongs to
+    /// one caller is kept under this name.
+    #[must_use]
+    pub fn principal(&self) -> &str {
+        &self.principal
     }
 
     /// Ends work nobody waits for: an error once the caller has gone or the time is up. Loops ask this as they go,
@@ -93,6 +105,14 @@ impl Call {
     }
 }
 
+/// On whose behalf a call runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    pub(crate) principal: Arc<str>,
+    /// Fires when nobody waits any more.
+    pub(crate) gone: CancellationToken,
+}
+
 /// What every call of one process shares.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -113,7 +133,7 @@ impl Pipeline {
         &self,
         tool: &Tool,
         arguments: Map<String, Value>,
-        caller: &CancellationToken,
+        caller: &Caller,
         slot: &Slot,
     ) -> Result<Answer, ToolError> {
         let start = Instant::now();
@@ -128,12 +148,12 @@ impl Pipeline {
         &self,
         tool: &Tool,
         arguments: Map<String, Value>,
-        caller: &CancellationToken,
+        caller: &Caller,
         slot: &Slot,
     ) -> Result<Answer, ToolError> {
         let place = tokio::select! {
             place = self.capacity.enter(tool.class, tool.timeout) => place.ok_or_else(|| busy(tool))?,
-            () = caller.cancelled() => return Err(ToolError::of(Failure::Cancelled, "the call was cancelled")),
+            () = caller.gone.cancelled() => return Err(ToolError::of(Failure::Cancelled, "the call was cancelled")),
         };
         slot.keep(&place);
         let _running = self.metrics.running();
@@ -154,17 +174,18 @@ fn busy(tool: &Tool) -> ToolError {
 async fn guarded(
     tool: &Tool,
     arguments: Map<String, Value>,
-    caller: &CancellationToken,
+    caller: &Caller,
     place: Arc<Place>,
     breakers: Arc<Breakers>,
 ) -> Result<Answer, ToolError> {
-    let cancelled = caller.child_token();
+    let cancelled = caller.gone.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
     let _guard: DropGuard = cancelled.clone().drop_guard();
     let call = Call {
         budget: tool.budget,
         deadline: Instant::now() + tool.timeout,
         cancelled,
+        principal: Arc::clone(&caller.principal),
         _place: Some(place),
         breakers: Some(breakers),
     };
@@ -176,7 +197,7 @@ async fn guarded(
             let message = format!("{} took longer than {:?} and was stopped; ask for less at once", tool.name, tool.timeout);
             return Err(ToolError::of(Failure::Timeout, message));
         }
-        () = caller.cancelled() => {
+        () = caller.gone.cancelled() => {
             task.abort();
             return Err(ToolError::of(Failure::Cancelled, "the call was cancelled"));
         }

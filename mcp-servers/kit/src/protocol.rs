@@ -19,7 +19,7 @@ use rmcp::{
 
 use crate::{
     access::{Principal, Shortfall},
-    call::Pipeline,
+    call::{Caller, Pipeline, STDIO},
     capacity::Slot,
     registry::Registry,
     run::Identity,
@@ -122,7 +122,10 @@ impl ServerHandler for Adapter {
         }
         let arguments = request.arguments.unwrap_or_default();
         let slot = slot(&context);
-        let result = self.pipeline.run(tool, arguments, &context.ct, &slot).await;
+        let principal =
+            of_transport::<Arc<Principal>>(&context).map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
+        let caller = Caller { principal, gone: context.ct.clone() };
+        let result = self.pipeline.run(tool, arguments, &caller, &slot).await;
         Ok(result.map_or_else(|error| failed(&error), answered).into())
     }
 

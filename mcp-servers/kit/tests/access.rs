@@ -72,6 +72,15 @@ fn a_wrong_key_is_told_from_none_and_a_right_one_opens() {
 }
 
 #[test]
+fn a_tool_is_told_whose_key_it_was() {
+    let whoami = |answer: Answer| answer.json()["result"]["structuredContent"]["said"].clone();
+    let (_keys, server) = guarded(&[]);
+    assert_eq!(whoami(with(&server, ALICE, &call("whoami"))), "alice");
+    assert_eq!(whoami(with(&server, BOB, &call("whoami"))), "bob");
+    assert_eq!(whoami(Server::start(DEMO, &[]).post(&[], &call("whoami"))), "anonymous");
+}
+
+#[test]
 fn a_page_may_ask_before_it_has_a_key_and_read_that_it_needs_one() {
     let (_keys, server) = guarded(&["--allowed-origins=https://app.example.com"]);
     let answer = server.post(&[("origin", "https://app.example.com")], &list());
@@ -90,8 +99,8 @@ fn a_key_sees_and_calls_the_tools_of_its_scopes_and_no_others() {
         let tools = listed["result"]["tools"].as_array().unwrap().clone();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(ALICE), ["ask", "change", "fall", "flood", "hurry", "wait"]);
-    assert_eq!(names(BOB), ["ask", "fall", "flood", "hurry", "wait"]);
+    assert_eq!(names(ALICE), ["ask", "change", "fall", "flood", "hurry", "wait", "whoami"]);
+    assert_eq!(names(BOB), ["ask", "fall", "flood", "hurry", "wait", "whoami"]);
     assert_eq!(with(&server, BOB, &call("wait")).json()["result"]["isError"], false);
     assert_eq!(with(&server, ALICE, &call("change")).json()["result"]["isError"], false);
     let refused = with(&server, BOB, &call("change"));

@@ -48,6 +48,7 @@ impl Server for Demo {
             patient,
             hasty,
             writing,
+            tool("whoami", "Says who calls", whoami),
             tool("flood", "Answers with so many bytes", flood),
             tool("fall", "Panics", fall),
         ];
@@ -73,6 +74,10 @@ async fn ask(arguments: Number, call: Call) -> Result<Reply<Said>, ToolError> {
         async { if arguments.number == 0 { Ok("fine") } else { Err(ToolError::upstream("the oracle is silent")) } };
     let said = call.upstream("oracle", answer).await?;
     Ok(Reply::new(Said { said: said.into() }))
+}
+
+async fn whoami(_: Number, call: Call) -> Result<Reply<Said>, ToolError> {
+    Ok(Reply::new(Said { said: call.principal().into() }))
 }
 
 async fn flood(arguments: Number, _: Call) -> Result<Reply<Said>, ToolError> {
