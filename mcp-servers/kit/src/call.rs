@@ -13,6 +13,7 @@ use crate::{
     capacity::{Capacity, Place, Slot},
     metrics::Metrics,
     tool::{Answer, Failure, Tool, ToolError},
+    trail::{AwsCall, Trail},
 };
 
 /// The most bytes a structured result may have unless its tool says otherwise (64 KiB).
@@ -31,6 +32,7 @@ pub struct Call {
     /// Work that goes on after its caller has gone still takes its place.
     _place: Option<Arc<Place>>,
     breakers: Option<Arc<Breakers>>,
+    trail: Arc<Trail>,
 }
 
 impl Call {
@@ -44,6 +46,7 @@ impl Call {
             principal: STDIO.into(),
             _place: None,
             breakers: None,
+            trail: Arc::default(),
         }
     }
 
@@ -89,6 +92,21 @@ impl Call {
         let failed = result.as_ref().is_err_and(|error| error.kind == Failure::Upstream);
         pass.settle(if failed { Outcome::Failed } else { Outcome::Answered });
         result
+    }
+
+    /// Says that this call asked AWS for something: its audit record lists it, and the counters count it.
+    pub fn record_aws(&self, call: AwsCall) {
+        self.trail.aws(call);
+    }
+
+    /// Says what the call is about, for its audit record: an ARN, an address, a path as clients see it. No secrets.
+    pub fn record_resource(&self, name: &str) {
+        self.trail.resource(name);
+    }
+
+    /// Counts a wait for a connection of a pool. Not for connections that were there at once.
+    pub fn record_pool_wait(&self, pool: &'static str, waited: Duration) {
+        self.trail.pool_wait(pool, waited);
     }
 
     /// Runs blocking work (files, mostly) off the async threads.
@@ -157,7 +175,8 @@ impl Pipeline {
         };
         slot.keep(&place);
         let _running = self.metrics.running();
-        guarded(tool, arguments, caller, place, Arc::clone(&self.breakers))
+        let trail = Arc::new(Trail::new(Arc::clone(&self.metrics)));
+        guarded(tool, arguments, caller, place, (Arc::clone(&self.breakers), trail))
             .await
             .and_then(|answer| within_budget(tool, answer))
     }
@@ -176,7 +195,7 @@ async fn guarded(
     arguments: Map<String, Value>,
     caller: &Caller,
     place: Arc<Place>,
-    breakers: Arc<Breakers>,
+    (breakers, trail): (Arc<Breakers>, Arc<Trail>),
 ) -> Result<Answer, ToolError> {
     let cancelled = caller.gone.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
@@ -188,6 +207,7 @@ async fn guarded(
         principal: Arc::clone(&caller.principal),
         _place: Some(place),
         breakers: Some(breakers),
+        trail,
     };
     let mut task = tokio::spawn(tool.run(arguments, call));
     let joined = tokio::select! {

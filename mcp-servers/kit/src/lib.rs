@@ -2,7 +2,7 @@
 //!
 //! In: a [`Server`] (its name, its settings, its [`Tool`]s). Out: a process that speaks MCP over HTTP in every protocol
 //! revision from 2025-03-26 to 2026-07-28, or over stdio, with health, metrics, limits and an orderly shutdown.
-//! Knows nothing of files, databases or AWS, and its public interface names no type of the protocol library.
+//! Knows nothing of files and databases, of AWS only what an audit record says, and its public interface names no type of the protocol library.
 
 mod access;
 mod breaker;
@@ -15,15 +15,20 @@ mod http;
 mod lifecycle;
 mod logging;
 mod metrics;
+mod page;
 mod protocol;
+mod redact;
 mod registry;
 mod run;
 pub mod settings;
 mod stdio;
 mod tool;
+mod trail;
 
 pub use call::{Call, RESPONSE_BUDGET};
 pub use capacity::Class;
+pub use page::{Page, cursor, place};
 pub use registry::{Registry, RegistryError};
 pub use run::{Identity, Server, main};
 pub use tool::{Content, Hints, Reply, Tool, ToolError};
+pub use trail::AwsCall;

@@ -1,7 +1,11 @@
 //! Counters of one process, in the text format Prometheus reads. Label values come from closed sets: a client cannot
 //! make new series by asking for names that do not exist.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
@@ -14,7 +18,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use crate::capacity::Class;
+use crate::{capacity::Class, trail::AwsCall};
+
+/// AWS operations and regions that are told apart; more share one series, so that names cannot fill the memory.
+const AWS_SERIES: usize = 512;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
@@ -43,6 +50,23 @@ struct BreakerLabels {
     state: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OpenLabels {
+    upstream: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AwsLabels {
+    service: String,
+    operation: String,
+    region: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PoolLabels {
+    pool: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -54,6 +78,24 @@ pub(crate) struct Metrics {
     places: Family<ClassLabels, Gauge>,
     breakers: Family<BreakerLabels, Gauge>,
     changes: Family<BreakerLabels, Counter>,
+    open: Family<OpenLabels, Gauge>,
+    aws: Aws,
+    pools: Pools,
+}
+
+/// What is counted of AWS calls.
+#[derive(Debug)]
+struct Aws {
+    known: Mutex<HashSet<AwsLabels>>,
+    durations: Family<AwsLabels, Histogram>,
+    throttled: Family<AwsLabels, Counter>,
+}
+
+/// What is counted of pools of connections.
+#[derive(Debug)]
+struct Pools {
+    waits: Family<PoolLabels, Counter>,
+    waited: Family<PoolLabels, Histogram>,
 }
 
 /// Counts a call as running until it is dropped.
@@ -70,9 +112,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let mut registry = Registry::default();
         let (requests, calls) = (Family::default(), Family::default());
-        let durations = Family::<ToolLabels, Histogram>::new_with_constructor(|| {
-            Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
-        });
+        let durations = Family::<ToolLabels, Histogram>::new_with_constructor(fine);
         let up = Gauge::<i64>::default();
         up.set(1);
         let (running, places) = (Gauge::default(), Family::default());
@@ -91,7 +131,24 @@ impl Metrics {
             "Changes of circuit breakers, by the state they led to",
             changes.clone(),
         );
-        Self { registry, requests, calls, durations, running, places, breakers, changes }
+        let open = Family::default();
+        registry.register("mcp_breaker_open", "1 while a circuit breaker is open or on trial", open.clone());
+        let (aws, pools) = (Aws::new(&mut registry), Pools::new(&mut registry));
+        Self { registry, requests, calls, durations, running, places, breakers, changes, open, aws, pools }
+    }
+
+    /// A call of an AWS service that ended.
+    pub(crate) fn aws_call(&self, call: &AwsCall) {
+        let labels = self.aws.labels(call);
+        self.aws.durations.get_or_create(&labels).observe(call.duration.as_secs_f64());
+        self.aws.throttled.get_or_create(&labels).inc_by(call.throttled.into());
+    }
+
+    /// A call that had to wait for a connection.
+    pub(crate) fn pool_wait(&self, pool: &'static str, waited: Duration) {
+        let labels = PoolLabels { pool };
+        self.pools.waits.get_or_create(&labels).inc();
+        self.pools.waited.get_or_create(&labels).observe(waited.as_secs_f64());
     }
 
     pub(crate) fn running(&self) -> Running {
@@ -110,6 +167,8 @@ impl Metrics {
             self.breakers.get_or_create(&labels(state)).set(i64::from(state == now));
         }
         self.changes.get_or_create(&labels(now)).inc();
+        let labels = OpenLabels { upstream: upstream.to_owned() };
+        self.open.get_or_create(&labels).set(i64::from(now != "closed"));
     }
 
     pub(crate) fn request(&self, status: u16) {
@@ -135,5 +194,74 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+impl Aws {
+    fn new(registry: &mut Registry) -> Self {
+        let durations = Family::<AwsLabels, Histogram>::new_with_constructor(coarse);
+        let throttled = Family::default();
+        registry.register(
+            "mcp_aws_call_duration_seconds",
+            "Time a call of an AWS service took, with its retries",
+            durations.clone(),
+        );
+        registry.register("mcp_aws_throttled", "Attempts AWS refused because there were too many", throttled.clone());
+        Self { known: Mutex::default(), durations, throttled }
+    }
+
+    fn labels(&self, call: &AwsCall) -> AwsLabels {
+        let labels =
+            AwsLabels { service: call.service.clone(), operation: call.operation.clone(), region: call.region.clone() };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.contains(&labels) {
+            return labels;
+        }
+        if known.len() < AWS_SERIES {
+            known.insert(labels.clone());
+            return labels;
+        }
+        let other = || "other".to_owned();
+        AwsLabels { service: other(), operation: other(), region: other() }
+    }
+}
+
+impl Pools {
+    fn new(registry: &mut Registry) -> Self {
+        let (waits, waited) = (Family::default(), Family::<PoolLabels, Histogram>::new_with_constructor(coarse));
+        registry.register("mcp_pool_waits", "Calls that had to wait for a connection of a pool", waits.clone());
+        registry.register("mcp_pool_wait_seconds", "How long they waited", waited.clone());
+        Self { waits, waited }
+    }
+}
+
+/// From 100 µs to 26 s.
+fn fine() -> Histogram {
+    Histogram::new(exponential_buckets(0.000_1, 4.0, 10))
+}
+
+/// The bounds OpenTelemetry gives for operations of MCP.
+fn coarse() -> Histogram {
+    Histogram::new([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_regions_cannot_fill_the_memory() {
+        let metrics = Metrics::new();
+        for number in 0..AWS_SERIES + 10 {
+            let call = AwsCall::new("ec2", "DescribeInstances", format!("region-{number}"), Duration::from_millis(3));
+            metrics.aws_call(&call.throttled(1));
+        }
+        let text = metrics.text().unwrap();
+        let series = text.lines().filter(|line| line.starts_with("mcp_aws_throttled_total")).count();
+        assert_eq!(series, AWS_SERIES + 1);
+        assert!(
+            text.contains(r#"mcp_aws_throttled_total{service="other",operation="other",region="other"} 10"#),
+            "{text}"
+        );
     }
 }

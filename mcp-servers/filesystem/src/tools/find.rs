@@ -2,12 +2,11 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use mcp_kit::{Call, Reply, Tool, ToolError};
+use mcp_kit::{Call, Page, Reply, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page,
     globs::{self, excludes, glob},
     reading,
     walk::{Flow, Walk},

@@ -7,13 +7,12 @@ use std::{
 };
 
 use globset::GlobMatcher;
-use mcp_kit::{Call, Reply, Tool, ToolError};
+use mcp_kit::{Call, Page, Reply, Tool, ToolError};
 use regex::{Regex, RegexBuilder};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Page,
     globs::{self, excludes, glob},
     reading,
     walk::{Flow, Walk},
@@ -147,7 +146,7 @@ impl Grep<'_> {
             if self.file(step.path).is_err() {
                 self.call.check()?;
             }
-            Ok(if self.page.full { Flow::Stop } else { Flow::Continue })
+            Ok(if self.page.is_full() { Flow::Stop } else { Flow::Continue })
         })?;
         self.incomplete |= walk.incomplete;
         Ok(())

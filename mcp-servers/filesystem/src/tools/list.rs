@@ -2,11 +2,11 @@
 
 use std::{cmp::Reverse, fmt::Write, sync::Arc};
 
-use mcp_kit::{Call, Reply, Tool, ToolError};
+use mcp_kit::{Call, Page, Reply, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Page, reading, weight};
+use super::{reading, weight};
 use crate::sandbox::{ENTRIES, Entry, Kind, Sandbox};
 
 /// The most entries one answer has.
