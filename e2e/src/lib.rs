@@ -14,6 +14,7 @@ pub mod image;
 pub mod install;
 pub mod ministack;
 pub mod packages;
+pub mod postgres;
 pub mod progress;
 pub mod python;
 pub mod suite;

@@ -33,6 +33,18 @@ pub const NODE: &[Package] = &[
     Package { name: "iproute2", programs: &["ip"] },
 ];
 
+/// A real database for suites. Its programs are in a directory of the version, outside PATH.
+pub const POSTGRES: &[Package] = &[
+    Package { name: "util-linux", programs: &["setpriv"] },
+    Package {
+        name: "postgresql",
+        programs: &[concat!(
+            "/usr/lib/postgresql/15/bin/initdb|/usr/lib/postgresql/16/bin/initdb|/usr/lib/postgresql/17/bin/initdb|",
+            "/usr/lib/postgresql/18/bin/initdb|/usr/lib/postgresql/14/bin/initdb"
+        )],
+    },
+];
+
 /// Makes sure that `packages` are there.
 pub async fn ensure(cache: &Cache, packages: &[Package], progress: Progress) -> Result<()> {
     if missing(packages).is_empty() {
@@ -50,7 +62,7 @@ pub async fn ensure(cache: &Cache, packages: &[Package], progress: Progress) -> 
     if !nix::unistd::geteuid().is_root() || find("apt-get").is_none() {
         let programs: Vec<&str> = missing.iter().flat_map(|package| package.programs).copied().collect();
         bail!(
-            "a native cluster needs these Debian packages, or the same programs from elsewhere: {list}\n\
+            "these Debian packages are missing, or the same programs from elsewhere: {list}\n\
              (programs not found: {})\nInstall them with: sudo apt-get install --no-install-recommends {list}",
             programs.join(", ")
         );
@@ -76,6 +88,13 @@ pub fn cni_directory() -> Result<&'static Path> {
     let known = [Path::new("/usr/lib/cni"), Path::new("/opt/cni/bin")];
     let found = known.into_iter().find(|directory| directory.join("bridge").exists());
     found.context("no CNI plugins in /usr/lib/cni or /opt/cni/bin: install containernetworking-plugins")
+}
+
+/// Where PostgreSQL's programs are.
+pub fn postgres_directory() -> Result<PathBuf> {
+    let versions = ["15", "16", "17", "18", "14"].iter().map(|version| format!("/usr/lib/postgresql/{version}/bin"));
+    let mut found = versions.map(PathBuf::from).filter(|directory| directory.join("initdb").is_file());
+    found.next().context("no PostgreSQL 14 to 18 in /usr/lib/postgresql: install postgresql")
 }
 
 /// Finds a program in PATH and in the system directories that a user's PATH may leave out.

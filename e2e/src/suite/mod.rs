@@ -1,7 +1,7 @@
-//! A suite: one cluster, many tests that read as sentences, the closing line of the built-in test runner.
+//! A suite: one cluster or none, many tests that read as sentences, the closing line of the built-in test runner.
 //!
 //! In: a tier, what to prepare once, and the tests. Out: the exit code. The cluster is ended whatever happens; tests
-//! run one after another, each in a namespace of its own.
+//! run one after another, each in a namespace of its own. Suites of servers and databases need no cluster.
 
 pub mod clients;
 pub mod objects;
@@ -26,20 +26,40 @@ use crate::{
 /// A test: a sentence, and what shows it.
 pub type Test<T> = (&'static str, for<'a> fn(&'a T) -> LocalBoxFuture<'a, Result<()>>);
 
+/// Runs a suite that needs no cluster.
+pub fn run_alone<T, P>(name: &str, prepare: P, tests: &[Test<T>]) -> ExitCode
+where
+    T: Send + Sync + 'static,
+    P: AsyncFnOnce() -> Result<T>,
+{
+    conclude(name, tests, |arguments| {
+        let runtime = Arc::new(Runtime::new().context("start the async runtime")?);
+        let fixture = Arc::new(runtime.block_on(prepare())?);
+        let code = run_trials(&runtime, &fixture, tests, arguments);
+        // What the fixture started ends on the runtime.
+        drop(fixture);
+        Ok(code)
+    })
+}
+
 /// Runs a suite on a cluster of its own, called `name` and this process's id.
 pub fn run<T, P>(name: &str, tier: Tier, own_binary: &str, prepare: P, tests: &[Test<T>]) -> ExitCode
 where
     T: Send + Sync + 'static,
     P: AsyncFnOnce(Arc<Cluster>) -> Result<T>,
 {
+    conclude(name, tests, |arguments| on_cluster(name, tier, own_binary, prepare, tests, arguments))
+}
+
+fn conclude<T>(name: &str, tests: &[Test<T>], run: impl FnOnce(&Arguments) -> Result<ExitCode>) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // The tests share one cluster, and some watch all that happens in it.
+    // The tests share what was prepared, and some watch all that happens in it.
     arguments.test_threads = Some(1);
     if arguments.list {
         return libtest_mimic::run(&arguments, tests.iter().map(|(name, _)| Trial::test(*name, || Ok(()))).collect())
             .exit_code();
     }
-    match on_cluster(name, tier, own_binary, prepare, tests, &arguments) {
+    match run(&arguments) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("suite {name} could not run: {error:#}");
@@ -72,15 +92,22 @@ where
     }
     let cluster = Arc::new(runtime.block_on(own::up(options))?);
     let fixture = Arc::new(runtime.block_on(prepare(cluster.clone()))?);
+    let code = run_trials(&runtime, &fixture, tests, arguments);
+    drop(fixture);
+    // What the fixture started ends on the runtime; the cluster goes with its last owner.
+    drop(cluster);
+    Ok(code)
+}
+
+fn run_trials<T>(runtime: &Arc<Runtime>, fixture: &Arc<T>, tests: &[Test<T>], arguments: &Arguments) -> ExitCode
+where
+    T: Send + Sync + 'static,
+{
     let trial = |(name, test): &Test<T>| {
         let (test, runtime, fixture) = (*test, runtime.clone(), fixture.clone());
         Trial::test(*name, move || runtime.block_on(test(&fixture)).map_err(|error| Failed::from(format!("{error:#}"))))
     };
-    let conclusion = libtest_mimic::run(arguments, tests.iter().map(trial).collect());
-    drop(fixture);
-    // What the fixture started ends on the runtime; the cluster goes with its last owner.
-    drop(cluster);
-    Ok(conclusion.exit_code())
+    libtest_mimic::run(arguments, tests.iter().map(trial).collect()).exit_code()
 }
 
 /// Waits until something that happens by itself has happened; fails with what was seen last.
