@@ -30,7 +30,7 @@ impl Server for Filesystem {
         settings::flags()
     }
 
-    fn tools(sources: &mut Sources) -> Option<Registry> {
+    fn registry(sources: &mut Sources) -> Option<Registry> {
         let sandbox = settings::sandbox(sources)?;
         match Registry::new(tools::all(&sandbox)) {
             Ok(registry) => Some(registry),

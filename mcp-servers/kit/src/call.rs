@@ -1,17 +1,19 @@
-//! One tool call on its way: a place among the others, time limit, panic guard, response budget, counters. Every way into a tool goes through here.
+//! One tool call on its way: a place among the others, time limit, panic guard, response budget, counters. Every way into a tool or resource goes through here.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
     breaker::{Breakers, Outcome},
-    capacity::{Capacity, Place, Slot},
+    capacity::{Capacity, Class, Place, Slot},
     metrics::Metrics,
+    resource::{Address, Contents, Resource},
     tool::{Answer, Failure, Tool, ToolError},
     trail::{AwsCall, Trail},
 };
@@ -131,6 +133,15 @@ pub(crate) struct Caller {
     pub(crate) gone: CancellationToken,
 }
 
+/// What a call or a read may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    name: &'static str,
+    class: Class,
+    budget: usize,
+    timeout: Duration,
+}
+
 /// What every call of one process shares.
 #[derive(Debug)]
 pub(crate) struct Pipeline {
@@ -155,66 +166,82 @@ impl Pipeline {
         slot: &Slot,
     ) -> Result<Answer, ToolError> {
         let start = Instant::now();
-        let result = self.placed(tool, arguments, caller, slot).await;
+        let Tool { name, class, budget, timeout, .. } = *tool;
+        let bounds = Bounds { name, class, budget, timeout };
+        let result = self.placed(bounds, caller, slot, |call| tool.run(arguments, call)).await;
+        let result = result.and_then(|answer| within_budget(bounds, answer.bytes).map(|()| answer));
         let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
         self.metrics.tool_call(tool.name, outcome, start.elapsed());
         tracing::debug!(tool = tool.name, outcome, elapsed_us = start.elapsed().as_micros(), "tool call");
         result
     }
 
-    async fn placed(
+    /// Reads a resource, within the same bounds.
+    pub(crate) async fn read(
         &self,
-        tool: &Tool,
-        arguments: Map<String, Value>,
+        resource: &Resource,
+        address: Address,
         caller: &Caller,
         slot: &Slot,
-    ) -> Result<Answer, ToolError> {
+    ) -> Result<Contents, ToolError> {
+        let Resource { uri: name, budget, timeout, .. } = *resource;
+        let bounds = Bounds { name, class: Class::Standard, budget, timeout };
+        let contents = self.placed(bounds, caller, slot, |call| resource.read(address, call)).await?;
+        within_budget(bounds, contents.bytes()).map(|()| contents)
+    }
+
+    async fn placed<T: Send + 'static>(
+        &self,
+        bounds: Bounds,
+        caller: &Caller,
+        slot: &Slot,
+        work: impl FnOnce(Call) -> BoxFuture<'static, Result<T, ToolError>>,
+    ) -> Result<T, ToolError> {
         let place = tokio::select! {
-            place = self.capacity.enter(tool.class, tool.timeout) => place.ok_or_else(|| busy(tool))?,
+            place = self.capacity.enter(bounds.class, bounds.timeout) => place.ok_or_else(|| busy(bounds))?,
             () = caller.gone.cancelled() => return Err(ToolError::of(Failure::Cancelled, "the call was cancelled")),
         };
         slot.keep(&place);
         let _running = self.metrics.running();
         let trail = Arc::new(Trail::new(Arc::clone(&self.metrics)));
-        guarded(tool, arguments, caller, place, (Arc::clone(&self.breakers), trail))
-            .await
-            .and_then(|answer| within_budget(tool, answer))
+        guarded(bounds, work, caller, place, (Arc::clone(&self.breakers), trail)).await
     }
 }
 
-fn busy(tool: &Tool) -> ToolError {
+fn busy(bounds: Bounds) -> ToolError {
     let message = format!(
         "the server is busy: as many calls like {} are under way as it takes at once; try again in a moment",
-        tool.name
+        bounds.name
     );
     ToolError::of(Failure::Busy, message)
 }
 
-async fn guarded(
-    tool: &Tool,
-    arguments: Map<String, Value>,
+async fn guarded<T: Send + 'static>(
+    bounds: Bounds,
+    work: impl FnOnce(Call) -> BoxFuture<'static, Result<T, ToolError>>,
     caller: &Caller,
     place: Arc<Place>,
     (breakers, trail): (Arc<Breakers>, Arc<Trail>),
-) -> Result<Answer, ToolError> {
+) -> Result<T, ToolError> {
+    let Bounds { name, budget, timeout, .. } = bounds;
     let cancelled = caller.gone.child_token();
     // The guard also fires when this future itself is dropped: the client hung up.
     let _guard: DropGuard = cancelled.clone().drop_guard();
     let call = Call {
-        budget: tool.budget,
-        deadline: Instant::now() + tool.timeout,
+        budget,
+        deadline: Instant::now() + timeout,
         cancelled,
         principal: Arc::clone(&caller.principal),
         _place: Some(place),
         breakers: Some(breakers),
         trail,
     };
-    let mut task = tokio::spawn(tool.run(arguments, call));
+    let mut task = tokio::spawn(work(call));
     let joined = tokio::select! {
         joined = &mut task => joined,
-        () = tokio::time::sleep(tool.timeout) => {
+        () = tokio::time::sleep(timeout) => {
             task.abort();
-            let message = format!("{} took longer than {:?} and was stopped; ask for less at once", tool.name, tool.timeout);
+            let message = format!("{name} took longer than {timeout:?} and was stopped; ask for less at once");
             return Err(ToolError::of(Failure::Timeout, message));
         }
         () = caller.gone.cancelled() => {
@@ -223,20 +250,19 @@ async fn guarded(
         }
     };
     joined.unwrap_or_else(|error| {
-        tracing::error!(tool = tool.name, %error, "a tool panicked");
-        let message =
-            format!("{} failed inside the server; this is a defect of the server, not of the call", tool.name);
+        tracing::error!(name, %error, "a tool or resource panicked");
+        let message = format!("{name} failed inside the server; this is a defect of the server, not of the call");
         Err(ToolError::of(Failure::Panic, message))
     })
 }
 
-fn within_budget(tool: &Tool, answer: Answer) -> Result<Answer, ToolError> {
-    if answer.bytes <= tool.budget {
-        return Ok(answer);
+fn within_budget(bounds: Bounds, bytes: usize) -> Result<(), ToolError> {
+    if bytes <= bounds.budget {
+        return Ok(());
     }
     let message = format!(
-        "the result of {} has {} bytes, more than the {} one answer may have; ask for a smaller part",
-        tool.name, answer.bytes, tool.budget
+        "the result of {} has {bytes} bytes, more than the {} one answer may have; ask for a smaller part",
+        bounds.name, bounds.budget
     );
     Err(ToolError::of(Failure::Budget, message))
 }

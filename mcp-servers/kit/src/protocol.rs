@@ -2,17 +2,20 @@
 //!
 //! In: protocol requests. Out: protocol results. The only room besides `http` and `stdio` that knows rmcp's types.
 
+mod prompts;
+mod resources;
+
 use std::{borrow::Cow, sync::Arc};
 
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod, CompleteRequestParams,
-        CompleteResult, ContentBlock, CustomRequest, CustomResult, ErrorCode, Implementation, InitializeRequestParams,
-        InitializeResult, InitializeResultMethod, ListPromptsRequestMethod, ListPromptsResult,
-        ListResourceTemplatesRequestMethod, ListResourceTemplatesResult, ListResourcesRequestMethod,
-        ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion, ResourceContents,
-        ServerCapabilities, ServerConfig, ToolAnnotations,
+        CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestParams, CompleteResult, ContentBlock,
+        CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
+        InitializeRequestParams, InitializeResult, InitializeResultMethod, ListPromptsResult,
+        ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
+        ReadResourceRequestParams, ReadResourceResponse, ResourceContents, ServerCapabilities, ServerConfig,
+        ToolAnnotations,
     },
     service::RequestContext,
 };
@@ -21,6 +24,7 @@ use crate::{
     access::{Principal, Shortfall},
     call::{Caller, Pipeline, STDIO},
     capacity::Slot,
+    prompt::Prompt,
     registry::Registry,
     run::Identity,
     tool::{Answer, Content, Tool, ToolError},
@@ -51,15 +55,72 @@ impl Adapter {
     /// The tools this caller may see.
     fn seen(&self, context: &RequestContext<RoleServer>) -> impl Iterator<Item = &Tool> {
         let principal = of_transport::<Arc<Principal>>(context).cloned();
-        self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.may(tool)))
+        self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.may(tool.scope)))
     }
+
+    /// Whether a method belongs to something this server has.
+    fn offers(&self, method: &str) -> bool {
+        match method {
+            "prompts/get" | "prompts/list" => has_prompts(&self.registry),
+            "resources/list" | "resources/read" | "resources/templates/list" => has_resources(&self.registry),
+            "completion/complete" => completes(&self.registry),
+            _ => false,
+        }
+    }
+
+    /// Refuses what this caller lacks the scope for, and leaves word for the transport.
+    fn permit(
+        &self,
+        name: &'static str,
+        scope: &'static str,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        let Some(principal) = of_transport::<Arc<Principal>>(context) else { return Ok(()) };
+        if principal.may(scope) {
+            return Ok(());
+        }
+        if let Some(shortfall) = of_transport::<Arc<Shortfall>>(context) {
+            let _ = shortfall.0.set(scope);
+        }
+        self.pipeline.metrics.refused(name, "forbidden");
+        let message = format!("{name} needs the scope {scope:?}, which {:?} does not have", principal.name);
+        Err(ErrorData::invalid_request(message, None))
+    }
+}
+
+fn has_prompts(registry: &Registry) -> bool {
+    registry.prompts().next().is_some()
+}
+
+fn has_resources(registry: &Registry) -> bool {
+    registry.resources().next().is_some()
+}
+
+fn completes(registry: &Registry) -> bool {
+    registry.prompts().any(Prompt::suggests)
+}
+
+/// Announces what there is, and nothing else.
+fn capabilities(registry: &Registry) -> ServerCapabilities {
+    let mut all = ServerCapabilities::builder().enable_tools().build();
+    all.prompts = has_prompts(registry).then(Default::default);
+    all.resources = has_resources(registry).then(Default::default);
+    all.completions = completes(registry).then(Default::default);
+    all
+}
+
+/// All lists are on one page, so nobody can have a cursor from us.
+fn one_page(request: Option<PaginatedRequestParams>) -> Result<(), ErrorData> {
+    let Some(cursor) = request.and_then(|request| request.cursor) else { return Ok(()) };
+    let message = format!("unknown cursor {cursor:?}: this server lists everything on one page, ask without one");
+    Err(ErrorData::invalid_params(message, None))
 }
 
 impl ServerHandler for Adapter {
     fn get_info(&self) -> ServerConfig {
         let identity = &self.identity;
         let implementation = Implementation::new(identity.name, identity.version).with_title(identity.title);
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        ServerConfig::new(capabilities(&self.registry))
             .with_server_info(implementation)
             .with_instructions(identity.instructions)
     }
@@ -90,11 +151,7 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        if let Some(cursor) = request.and_then(|request| request.cursor) {
-            let message =
-                format!("unknown cursor {cursor:?}: this server lists all its tools on one page, ask without one");
-            return Err(ErrorData::invalid_params(message, None));
-        }
+        one_page(request)?;
         Ok(ListToolsResult::with_all_items(self.seen(&context).map(listed).collect()))
     }
 
@@ -109,56 +166,59 @@ impl ServerHandler for Adapter {
             let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
-        if let Some(principal) = of_transport::<Arc<Principal>>(&context)
-            && !principal.may(tool)
-        {
-            if let Some(shortfall) = of_transport::<Arc<Shortfall>>(&context) {
-                let _ = shortfall.0.set(tool.scope);
-            }
-            self.pipeline.metrics.refused(tool.name, "forbidden");
-            let message =
-                format!("{} needs the scope {:?}, which {:?} does not have", tool.name, tool.scope, principal.name);
-            return Err(ErrorData::invalid_request(message, None));
-        }
+        self.permit(tool.name, tool.scope, &context)?;
         let arguments = request.arguments.unwrap_or_default();
         let slot = slot(&context);
-        let principal =
-            of_transport::<Arc<Principal>>(&context).map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
-        let caller = Caller { principal, gone: context.ct.clone() };
-        let result = self.pipeline.run(tool, arguments, &caller, &slot).await;
+        let result = self.pipeline.run(tool, arguments, &caller(&context), &slot).await;
         Ok(result.map_or_else(|error| failed(&error), answered).into())
     }
 
     async fn complete(
         &self,
-        _request: CompleteRequestParams,
+        request: CompleteRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+        prompts::complete(&self.registry, &request)
     }
 
     async fn list_prompts(
         &self,
-        _request: Option<PaginatedRequestParams>,
+        request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+        prompts::list(&self.registry, request)
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        prompts::get(&self.registry, request).map(Into::into)
     }
 
     async fn list_resources(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+        resources::list(self, request, &context)
     }
 
     async fn list_resource_templates(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+        resources::templates(self, request, &context)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        resources::read(self, &request.uri, &context).await.map(Into::into)
     }
 
     async fn on_custom_request(
@@ -167,7 +227,7 @@ impl ServerHandler for Adapter {
         context: RequestContext<RoleServer>,
     ) -> Result<CustomResult, ErrorData> {
         let method = request.method.as_str();
-        if KNOWN.contains(&method) || (LEGACY.contains(&method) && !is_modern(&context)) {
+        if KNOWN.contains(&method) || self.offers(method) || (LEGACY.contains(&method) && !is_modern(&context)) {
             let message = format!("the params of {} have missing or malformed fields", request.method);
             return Err(ErrorData::invalid_params(message, None));
         }
@@ -178,6 +238,12 @@ impl ServerHandler for Adapter {
 /// Whether a request says of itself that it is of the stateless era.
 pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context.meta.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// On whose behalf a request runs.
+fn caller(context: &RequestContext<RoleServer>) -> Caller {
+    let principal = of_transport::<Arc<Principal>>(context).map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
+    Caller { principal, gone: context.ct.clone() }
 }
 
 /// What the transport holds until the answer is sent; over stdio, what is held until it is made.

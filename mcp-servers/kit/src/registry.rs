@@ -1,15 +1,21 @@
-//! The tools of one server: unique, well formed, always in the same order. Lists, calls and tests read this.
+//! What one server offers: tools, prompts and resources, each unique, well formed, always in the same order. Lists, calls
+//! and tests read this.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::tool::Tool;
+use crate::{
+    prompt::Prompt,
+    resource::{Address, Resource, Shelf},
+    settings::Writes,
+    tool::Tool,
+};
 
 /// The longest description a tool may have, in characters.
 const DESCRIPTION: usize = 200;
 
-/// A tool that may not be served.
+/// A tool, prompt or resource that may not be served.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RegistryError {
     /// Two tools have one name.
@@ -24,12 +30,20 @@ pub enum RegistryError {
     /// A schema clients cannot be expected to read.
     #[error("tool {0}: expected {1}")]
     Schema(&'static str, &'static str),
+    /// Two prompts, or two arguments of one, have one name.
+    #[error("prompt {0}: expected names of prompts, and of the arguments of each, to be unique")]
+    Prompt(&'static str),
+    /// An address that cannot be served.
+    #[error("resource {0}: {1}")]
+    Resource(&'static str, String),
 }
 
-/// The tools of one server, by name.
+/// What one server offers.
 #[derive(Clone, Debug, Default)]
 pub struct Registry {
     tools: BTreeMap<&'static str, Tool>,
+    prompts: BTreeMap<&'static str, Prompt>,
+    shelf: Shelf,
 }
 
 impl Registry {
@@ -44,6 +58,40 @@ impl Registry {
             }
         }
         Ok(registry)
+    }
+
+    /// The same with these prompts.
+    pub fn with_prompts(mut self, prompts: impl IntoIterator<Item = Prompt>) -> Result<Self, RegistryError> {
+        for prompt in prompts {
+            let name = prompt.name;
+            let arguments: BTreeSet<&str> = prompt.arguments.iter().map(|argument| argument.name).collect();
+            let unique = arguments.len() == prompt.arguments.len();
+            if self.prompts.insert(name, prompt).is_some() || !unique {
+                return Err(RegistryError::Prompt(name));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The same with these resources.
+    pub fn with_resources(mut self, resources: impl IntoIterator<Item = Resource>) -> Result<Self, RegistryError> {
+        for resource in resources {
+            let uri = resource.uri;
+            self.shelf.add(resource).map_err(|error| RegistryError::Resource(uri, error))?;
+        }
+        Ok(self)
+    }
+
+    /// The same without the tools that write, unless they may.
+    pub(crate) fn writing(mut self, writes: Writes) -> Self {
+        self.tools.retain(|_, tool| match writes {
+            _ if tool.hints.read_only || tool.always => true,
+            Writes::Off => false,
+            // Asking is not built yet.
+            Writes::Consent => !tool.hints.destructive,
+            Writes::Allow => true,
+        });
+        self
     }
 
     /// The same without the tools that are not to be there: neither listed nor called.
@@ -61,6 +109,27 @@ impl Registry {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Tool> {
         self.tools.get(name)
+    }
+
+    /// The prompts in the order clients see them: by name.
+    pub fn prompts(&self) -> impl Iterator<Item = &Prompt> {
+        self.prompts.values()
+    }
+
+    /// The prompt of this name.
+    #[must_use]
+    pub fn prompt(&self, name: &str) -> Option<&Prompt> {
+        self.prompts.get(name)
+    }
+
+    /// The resources in the order clients see them: by address.
+    pub fn resources(&self) -> impl Iterator<Item = &Resource> {
+        self.shelf.all()
+    }
+
+    /// The resource this address belongs to.
+    pub(crate) fn resource(&self, uri: &str) -> Option<(&Resource, Address)> {
+        self.shelf.find(uri)
     }
 }
 

@@ -48,7 +48,7 @@ pub struct Identity {
     pub examples: &'static str,
 }
 
-/// A server: who it is, which settings it has, and its tools.
+/// A server: who it is, which settings it has, and what it offers.
 pub trait Server {
     /// Who it is.
     const IDENTITY: Identity;
@@ -56,8 +56,9 @@ pub trait Server {
     /// Its own flags (see [`settings::flag`](crate::settings::flag)).
     fn flags() -> Vec<Arg>;
 
-    /// Reads its settings and makes its tools. Problems go to `sources.problems`; `None` is for when there were any.
-    fn tools(sources: &mut Sources) -> Option<Registry>;
+    /// Reads its settings and makes its tools, prompts and resources: all of them, the kit takes away what `writes` and the
+    /// lists of tools do not allow. Problems go to `sources.problems`; `None` is for when there were any.
+    fn registry(sources: &mut Sources) -> Option<Registry>;
 }
 
 /// Runs a server: the whole of its `main`.
@@ -76,10 +77,11 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         .args(S::flags())
         .args(common_flags())
         .args(settings::access_flags())
+        .args(settings::write_flags())
         .get_matches();
     let mut sources = Sources::new(matches);
     let common = Common::read(&mut sources);
-    let registry = S::tools(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
+    let registry = S::registry(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
     let access = settings::access(&mut sources);
     let problems = sources.finish();
     let (Some(common), Some(registry), Some(access), true) = (common, registry, access, problems.is_empty()) else {

@@ -99,7 +99,7 @@ fn a_key_sees_and_calls_the_tools_of_its_scopes_and_no_others() {
         let tools = listed["result"]["tools"].as_array().unwrap().clone();
         tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
-    assert_eq!(names(ALICE), ["ask", "change", "fall", "flood", "hurry", "wait", "whoami"]);
+    assert_eq!(names(ALICE), ["ask", "change", "fall", "flood", "hurry", "trade", "wait", "whoami"]);
     assert_eq!(names(BOB), ["ask", "fall", "flood", "hurry", "wait", "whoami"]);
     assert_eq!(with(&server, BOB, &call("wait")).json()["result"]["isError"], false);
     assert_eq!(with(&server, ALICE, &call("change")).json()["result"]["isError"], false);

@@ -18,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use keys::Keys;
 
-use crate::tool::Tool;
-
 /// How often the file of keys is read again. What is taken out of it is refused after that long.
 const RELOAD: Duration = Duration::from_secs(2);
 
@@ -33,9 +31,9 @@ pub(crate) struct Principal {
 }
 
 impl Principal {
-    /// Whether this principal may see and call a tool.
-    pub(crate) fn may(&self, tool: &Tool) -> bool {
-        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|scope| scope == tool.scope))
+    /// Whether this principal may see and use what has this scope.
+    pub(crate) fn may(&self, scope: &str) -> bool {
+        self.scopes.as_ref().is_none_or(|scopes| scopes.iter().any(|held| held == scope))
     }
 
     /// Counts so many requests against the rate.

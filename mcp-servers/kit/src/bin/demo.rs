@@ -4,7 +4,10 @@
 
 use std::{process::ExitCode, time::Duration};
 
-use mcp_kit::{Call, Hints, Identity, Registry, Reply, Server, Tool, ToolError, settings::Sources};
+use mcp_kit::{
+    Address, Arguments, Call, Contents, Hints, Identity, Message, Prompt, Registry, Reply, Resource, Server, Tool,
+    ToolError, settings::Sources,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +41,7 @@ impl Server for Demo {
         Vec::new()
     }
 
-    fn tools(_: &mut Sources) -> Option<Registry> {
+    fn registry(_: &mut Sources) -> Option<Registry> {
         let patient = tool("wait", "Answers after so many milliseconds", wait).with_timeout(Duration::from_mins(5));
         let hasty = tool("hurry", "Like wait, but gives up after 50 ms", wait).with_timeout(Duration::from_millis(50));
         let asking = tool("ask", "Asks an upstream that answers to 0 and fails at anything else", ask);
@@ -51,8 +54,53 @@ impl Server for Demo {
             tool("whoami", "Says who calls", whoami),
             tool("flood", "Answers with so many bytes", flood),
             tool("fall", "Panics", fall),
+            writer("put", Hints::WRITE),
+            writer("wipe", Hints { destructive: true, ..Hints::WRITE }),
+            writer("trade", Hints::WRITE).always(),
         ];
-        Registry::new(tools).ok()
+        let registry = Registry::new(tools).ok()?.with_prompts([prompt()]).ok()?;
+        registry.with_resources(resources()).ok()
+    }
+}
+
+/// A tool that would write.
+fn writer(name: &'static str, hints: Hints) -> Tool {
+    Tool::new(name, name, "Like wait, and one of those that write", hints, wait)
+}
+
+fn prompt() -> Prompt {
+    let write = |given: &Arguments| {
+        vec![
+            Message::user(format!("Wait {} {}", given.get_or("number", "0"), given.get_or("unit", "milliseconds"))),
+            Message::assistant("How often?"),
+        ]
+    };
+    Prompt::new("wait_for", "Wait for it", "Asks the model to wait", write)
+        .required("number", "How long")
+        .optional("unit", "Of what")
+        .suggesting(["milliseconds", "minutes", "seconds"])
+}
+
+fn resources() -> [Resource; 4] {
+    let greeting = |_, _| async { Ok(Contents::Text("hello".into())) };
+    [
+        Resource::new("demo://greeting", "greeting", "Greeting", "A word", "text/plain", greeting),
+        Resource::new("demo://secret", "secret", "Secret", "For writers", "text/plain", greeting).with_scope("write"),
+        Resource::new("demo://floods/{bytes}", "flood", "Flood", "So many bytes", "text/plain", torrent),
+        Resource::new("demo://pixels/{color}", "pixel", "Pixel", "One pixel", "image/gif", pixel),
+    ]
+}
+
+#[expect(clippy::panic, reason = "what a wrong number does is tested")]
+async fn torrent(address: Address, _: Call) -> Result<Contents, ToolError> {
+    let Ok(bytes) = address.part("bytes").parse() else { panic!("on purpose") };
+    Ok(Contents::Text("x".repeat(bytes)))
+}
+
+async fn pixel(address: Address, _: Call) -> Result<Contents, ToolError> {
+    match address.part("color") {
+        "light blue" => Ok(Contents::Blob("R0lGODdhAQABAIAAAP///////ywAAAAAAQABAAACAkQBADs=".into())),
+        other => Err(ToolError::not_found(format!("no pixel is {other}"))),
     }
 }
 

@@ -26,7 +26,11 @@ pub(crate) fn flags() -> [Arg; 5] {
             "Requests a second for each API key, or for all together without keys [default: no limit]",
         ),
         flag("rate-burst", "N", "Requests at once before --rate-limit counts [default: the same number]"),
-        repeated("allow-tools", "NAME,...", "The only tools this server has [default: all of them]"),
+        repeated(
+            "allow-tools",
+            "NAME,...",
+            "The only tools this server has; those that write need --writes too [default: all of them]",
+        ),
         repeated("deny-tools", "NAME,...", "Tools this server does not have, whatever --allow-tools says"),
     ]
 }
@@ -90,5 +94,5 @@ pub(crate) fn gate(sources: &mut Sources, registry: Registry) -> Option<Registry
     };
     let (allow, deny) = (names("allow-tools"), names("deny-tools"));
     let has = |name: &str| (allow.is_empty() || allow.contains(name)) && !deny.contains(name);
-    (!wrong).then(|| registry.only(has))
+    (!wrong).then(|| registry.only(has).writing(sources.writes))
 }

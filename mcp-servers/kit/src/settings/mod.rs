@@ -10,15 +10,18 @@ mod document;
 mod names;
 mod problem;
 mod sources;
+mod writes;
 
 pub use common::{Common, LogFormat};
 pub use names::{HostName, WebOrigin};
 pub use problem::{Problem, Problems};
 pub use sources::{Given, Sources};
+pub use writes::Writes;
 
 pub(crate) use access::{access, flags as access_flags, gate};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
+pub(crate) use writes::flags as write_flags;
 
 use clap::{Arg, ArgAction};
 

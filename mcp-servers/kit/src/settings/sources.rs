@@ -4,7 +4,7 @@ use clap::{ArgMatches, parser::ValueSource};
 use serde::de::DeserializeOwned;
 use serde_yaml::Value;
 
-use super::{Document, key, problem::Problems, variable};
+use super::{Document, Writes, key, problem::Problems, variable};
 
 /// A value as text, and where it was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +20,20 @@ pub struct Given {
 pub struct Sources {
     matches: ArgMatches,
     document: Document,
+    /// Whether tools that write are there.
+    pub writes: Writes,
     /// What is wrong so far.
     pub problems: Problems,
 }
 
 impl Sources {
     pub(crate) fn new(matches: ArgMatches) -> Self {
-        let mut sources = Self { matches, document: Document::default(), problems: Problems::default() };
+        let (document, problems) = (Document::default(), Problems::default());
+        let mut sources = Self { matches, document, writes: Writes::Off, problems };
         if let Some(config) = sources.one("config") {
             sources.document = Document::read(config.text.as_ref(), &config.at, &mut sources.problems);
         }
+        sources.writes = Writes::read(&mut sources);
         sources
     }
 

@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How long a call may take unless its tool says otherwise.
-const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 type Run = dyn Fn(Map<String, Value>, Call) -> BoxFuture<'static, Result<Answer, ToolError>> + Send + Sync;
 
@@ -43,6 +43,8 @@ pub struct Hints {
 impl Hints {
     /// A tool that only reads, inside the server's own domain.
     pub const READ: Self = Self { read_only: true, destructive: false, idempotent: true, open_world: false };
+    /// A tool that writes, destroys nothing, and does it once more when called once more.
+    pub const WRITE: Self = Self { read_only: false, destructive: false, idempotent: false, open_world: false };
 }
 
 /// One tool: name, texts, schemas, hints, limits and the function itself.
@@ -68,6 +70,8 @@ pub struct Tool {
     pub timeout: Duration,
     /// Which other calls share its limit of calls at once.
     pub class: Class,
+    /// Whether it is there even where `writes` is off.
+    pub always: bool,
     run: Arc<Run>,
 }
 
@@ -108,6 +112,7 @@ impl Tool {
             budget: RESPONSE_BUDGET,
             timeout: TIMEOUT,
             class: Class::Standard,
+            always: false,
             run: Arc::new(run),
         }
     }
@@ -125,6 +130,13 @@ impl Tool {
     #[must_use]
     pub const fn with_scope(mut self, scope: &'static str) -> Self {
         self.scope = scope;
+        self
+    }
+
+    /// The same tool, there whatever `writes` says: for a tool that writes and that its server is there for.
+    #[must_use]
+    pub const fn always(mut self) -> Self {
+        self.always = true;
         self
     }
 

@@ -19,6 +19,7 @@ pub(crate) enum Failure {
     Arguments,
     Budget,
     Busy,
+    NotFound,
     Upstream,
     Open,
     Timeout,
@@ -33,6 +34,7 @@ impl Failure {
             Self::Arguments => "invalid_arguments",
             Self::Budget => "over_budget",
             Self::Busy => "busy",
+            Self::NotFound => "not_found",
             Self::Upstream => "upstream_error",
             Self::Open => "breaker_open",
             Self::Timeout => "timeout",
@@ -51,6 +53,11 @@ impl ToolError {
     /// A failure of what the tool depends on, not of the call: it counts towards the upstream's circuit breaker.
     pub fn upstream(message: impl Into<String>) -> Self {
         Self { message: message.into(), kind: Failure::Upstream }
+    }
+
+    /// What was asked for does not exist. A resource that is not there says it this way.
+    pub fn not_found(message: impl Into<String>) -> Self {
+        Self { message: message.into(), kind: Failure::NotFound }
     }
 
     pub(crate) fn of(kind: Failure, message: impl Into<String>) -> Self {
