@@ -13,6 +13,7 @@ pub mod fake_kubelet;
 pub mod image;
 pub mod install;
 pub mod ministack;
+pub mod node;
 pub mod packages;
 pub mod postgres;
 pub mod progress;

@@ -45,6 +45,12 @@ pub const POSTGRES: &[Package] = &[
     },
 ];
 
+/// What installs Node packages; they bring a Node of their own.
+pub const NPM: &[Package] = &[Package { name: "npm", programs: &["npm"] }];
+
+/// A real browser.
+pub const BROWSER: &[Package] = &[Package { name: "chromium", programs: &["/usr/bin/chromium"] }];
+
 /// Makes sure that `packages` are there.
 pub async fn ensure(cache: &Cache, packages: &[Package], progress: Progress) -> Result<()> {
     if missing(packages).is_empty() {

@@ -1,0 +1,181 @@
+//! Real clients, none of them ours, list and call a tool of every bundled server: over HTTP, over stdio, and from a page in
+//! a real browser. Servers are processes on loopback; there is no cluster.
+
+#![allow(clippy::indexing_slicing, reason = "a test")]
+
+use std::{
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::{Context, Result, ensure};
+use futures::{FutureExt, future::join_all};
+use mcp_e2e::{
+    cache::Cache,
+    packages,
+    progress::Progress,
+    suite::{
+        self, Test,
+        clients::{Call, Client, Clients, Target},
+        loopback::Server,
+    },
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
+
+/// A server as the clients meet it: a new one is a row of [`rows`].
+struct Row {
+    binary: &'static str,
+    arguments: Vec<String>,
+    environment: Vec<(String, String)>,
+    call: Call,
+    /// What the answer must contain.
+    expected: &'static str,
+}
+
+struct Fixture {
+    clients: Clients,
+    servers: Vec<(Row, Server)>,
+    directory: TempDir,
+}
+
+fn rows(directory: &TempDir) -> Vec<Row> {
+    let root = format!("--root=docs={}", directory.path().display());
+    let call = |tool: &str, arguments: Value| Call { tool: tool.into(), arguments };
+    vec![
+        Row {
+            binary: "mcp-demo",
+            arguments: vec![],
+            environment: vec![],
+            call: call("wait", json!({"number": 1})),
+            expected: "done",
+        },
+        Row {
+            binary: "mcp-filesystem",
+            arguments: vec![root],
+            environment: vec![],
+            call: call("list_directory", json!({"path": "/docs"})),
+            expected: "hello.txt",
+        },
+    ]
+}
+
+fn path(binary: &str) -> PathBuf {
+    suite::bin_dir(BINARY).join(binary)
+}
+
+async fn prepare() -> Result<Fixture> {
+    let cache = Cache::from_env()?;
+    packages::ensure(&cache, packages::BROWSER, Progress::start()).await?;
+    let clients = Clients::install(&cache).await?;
+    let directory = tempfile::tempdir()?;
+    std::fs::write(directory.path().join("hello.txt"), "hello")?;
+    let start = |row: Row| Ok((Server::start(&path(row.binary), &row.arguments, &row.environment)?, row));
+    let servers = rows(&directory).into_iter().map(start).collect::<Result<Vec<_>>>()?;
+    let servers = servers.into_iter().map(|(server, row)| (row, server)).collect();
+    Ok(Fixture { clients, servers, directory })
+}
+
+fn main() -> ExitCode {
+    let tests: &[Test<Fixture>] = &[
+        ("the Python SDK 1 calls every server over HTTP", |f| http(f, Client::PythonV1).boxed_local()),
+        ("the Python SDK 2 calls every server over HTTP", |f| http(f, Client::PythonV2).boxed_local()),
+        ("the TypeScript SDK 1 calls every server over HTTP", |f| http(f, Client::TypeScriptV1).boxed_local()),
+        ("the TypeScript SDK 2 calls every server over HTTP", |f| http(f, Client::TypeScriptV2).boxed_local()),
+        ("the TypeScript SDK 2 as it is by default, too", |f| http(f, Client::TypeScriptV2Legacy).boxed_local()),
+        ("the Inspector finds no fault in a list and calls over HTTP", |f| http(f, Client::Inspector).boxed_local()),
+        ("the Python SDK 1 calls every server over stdio", |f| stdio(f, Client::PythonV1).boxed_local()),
+        ("the Python SDK 2 calls every server over stdio", |f| stdio(f, Client::PythonV2).boxed_local()),
+        ("the TypeScript SDK 1 calls every server over stdio", |f| stdio(f, Client::TypeScriptV1).boxed_local()),
+        ("the TypeScript SDK 2 calls every server over stdio", |f| stdio(f, Client::TypeScriptV2).boxed_local()),
+        ("the Inspector calls every server over stdio", |f| stdio(f, Client::Inspector).boxed_local()),
+        ("a page of an allowed origin calls, in both eras", |f| allowed_page(f).boxed_local()),
+        ("a page of another origin cannot, in neither", |f| other_page(f).boxed_local()),
+    ];
+    suite::run_alone("suite-clients", prepare, tests)
+}
+
+async fn http(fixture: &Fixture, client: Client) -> Result<()> {
+    every(fixture, client, |_, server| Target::Http(server.url().to_owned())).await
+}
+
+async fn stdio(fixture: &Fixture, client: Client) -> Result<()> {
+    // Clients give a server they start few variables of their own: env(1) sets the others.
+    let words = |row: &Row, _: &Server| {
+        let variables = row.environment.iter().map(|(name, value)| format!("{name}={value}"));
+        let server = [path(row.binary).display().to_string(), "--stdio".to_owned()];
+        Target::Stdio(
+            std::iter::once("env".to_owned()).chain(variables).chain(server).chain(row.arguments.clone()).collect(),
+        )
+    };
+    every(fixture, client, words).await
+}
+
+async fn every(fixture: &Fixture, client: Client, target: impl Fn(&Row, &Server) -> Target) -> Result<()> {
+    let runs = fixture.servers.iter().map(|(row, server)| {
+        let target = target(row, server);
+        async move {
+            let answer = fixture.clients.run(client, &row.call, &target).await;
+            let answer = answer.with_context(|| format!("{client:?} with {} by {target:?}", row.binary))?;
+            judge(row, &answer, client.revision()).with_context(|| format!("{client:?} saw {answer}"))
+        }
+    });
+    join_all(runs).await.into_iter().collect()
+}
+
+fn judge(row: &Row, answer: &Value, revision: Option<&str>) -> Result<()> {
+    if let Some(revision) = revision {
+        ensure!(answer["protocol"] == revision, "expected revision {revision}");
+        ensure!(answer["server"] == row.binary, "expected the server {}", row.binary);
+    }
+    let tools = answer["tools"].as_array().context("expected a list of tools")?;
+    ensure!(
+        tools.iter().any(|tool| *tool == row.call.tool.as_str()),
+        "expected the tool {} in the list",
+        row.call.tool
+    );
+    let result = &answer["result"];
+    ensure!(result["isError"] != true, "expected a result without isError");
+    for part in ["content", "structuredContent"] {
+        ensure!(result[part].to_string().contains(row.expected), "expected {:?} in {part}", row.expected);
+    }
+    Ok(())
+}
+
+/// An origin nobody has: a name that only the browser resolves, and a port that is free.
+fn origin(host: &str) -> Result<String> {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+    Ok(format!("http://{host}:{}", free.local_addr()?.port()))
+}
+
+fn filesystem(fixture: &Fixture, origins: &str) -> Result<(Row, Server)> {
+    let row = rows(&fixture.directory).into_iter().find(|row| row.binary == "mcp-filesystem").context("no such row")?;
+    let arguments: Vec<String> =
+        row.arguments.iter().cloned().chain([format!("--allowed-origins={origins}")]).collect();
+    let server = Server::start(&path(row.binary), &arguments, &row.environment)?;
+    Ok((row, server))
+}
+
+async fn allowed_page(fixture: &Fixture) -> Result<()> {
+    let origin = origin("app.example.com")?;
+    let (row, server) = filesystem(fixture, &origin)?;
+    for (mode, revision) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let answer = fixture.clients.page(&origin, mode, &row.call, server.url()).await?;
+        judge(&row, &answer, Some(revision)).with_context(|| format!("the page saw {answer}"))?;
+    }
+    Ok(())
+}
+
+async fn other_page(fixture: &Fixture) -> Result<()> {
+    let origin = origin("other.example.com")?;
+    let (row, server) = filesystem(fixture, "http://app.example.com")?;
+    for mode in ["auto", "legacy"] {
+        let answer = fixture.clients.page(&origin, mode, &row.call, server.url()).await?;
+        let told = answer["error"].as_str().context("expected the page to fail")?;
+        ensure!(told.contains("Failed to fetch"), "expected the browser to refuse, the page saw {answer}");
+    }
+    Ok(())
+}
