@@ -7,6 +7,7 @@ mod resources;
 
 use std::{borrow::Cow, sync::Arc};
 
+use http::request::Parts;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -14,11 +15,12 @@ use rmcp::{
         CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
         InitializeRequestParams, InitializeResult, InitializeResultMethod, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-        ReadResourceRequestParams, ReadResourceResponse, ResourceContents, ServerCapabilities, ServerConfig,
-        ToolAnnotations,
+        ReadResourceRequestParams, ReadResourceResponse, RequestMetaObject, ResourceContents, ServerCapabilities,
+        ServerConfig, ToolAnnotations,
     },
     service::RequestContext,
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::{Principal, Shortfall},
@@ -51,10 +53,48 @@ pub(crate) struct Adapter {
     pub(crate) pipeline: Pipeline,
 }
 
+/// What came with a request beside its parameters, by whichever way it came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Asked<'a> {
+    /// The `_meta` of the request.
+    pub(crate) meta: &'a RequestMetaObject,
+    /// Its HTTP head, with what our front left in the extensions; nothing over stdio.
+    pub(crate) parts: Option<&'a Parts>,
+    /// Fires when nobody waits for the answer any more.
+    pub(crate) gone: &'a CancellationToken,
+}
+
+impl<'a> Asked<'a> {
+    fn of(context: &'a RequestContext<RoleServer>) -> Self {
+        Self { meta: &context.meta, parts: context.extensions.get(), gone: &context.ct }
+    }
+
+    /// Whether the request says of itself that it is of the stateless era.
+    pub(crate) fn is_modern(&self) -> bool {
+        self.meta.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+    }
+
+    /// What the HTTP front left for us; nothing over stdio.
+    fn of_transport<T: Send + Sync + 'static>(&self) -> Option<&'a T> {
+        self.parts?.extensions.get()
+    }
+
+    /// On whose behalf the request runs.
+    fn caller(&self) -> Caller {
+        let principal = self.of_transport::<Arc<Principal>>().map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
+        Caller { principal, gone: self.gone.clone() }
+    }
+
+    /// What the transport holds until the answer is sent; over stdio, what is held until it is made.
+    fn slot(&self) -> Arc<Slot> {
+        self.of_transport::<Arc<Slot>>().map(Arc::clone).unwrap_or_default()
+    }
+}
+
 impl Adapter {
     /// The tools this caller may see.
-    fn seen(&self, context: &RequestContext<RoleServer>) -> impl Iterator<Item = &Tool> {
-        let principal = of_transport::<Arc<Principal>>(context).cloned();
+    fn seen(&self, asked: Asked<'_>) -> impl Iterator<Item = &Tool> {
+        let principal = asked.of_transport::<Arc<Principal>>().cloned();
         self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.may(tool.scope)))
     }
 
@@ -69,22 +109,35 @@ impl Adapter {
     }
 
     /// Refuses what this caller lacks the scope for, and leaves word for the transport.
-    fn permit(
-        &self,
-        name: &'static str,
-        scope: &'static str,
-        context: &RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
-        let Some(principal) = of_transport::<Arc<Principal>>(context) else { return Ok(()) };
+    fn permit(&self, name: &'static str, scope: &'static str, asked: Asked<'_>) -> Result<(), ErrorData> {
+        let Some(principal) = asked.of_transport::<Arc<Principal>>() else { return Ok(()) };
         if principal.may(scope) {
             return Ok(());
         }
-        if let Some(shortfall) = of_transport::<Arc<Shortfall>>(context) {
+        if let Some(shortfall) = asked.of_transport::<Arc<Shortfall>>() {
             let _ = shortfall.0.set(scope);
         }
         self.pipeline.metrics.refused(name, "forbidden");
         let message = format!("{name} needs the scope {scope:?}, which {:?} does not have", principal.name);
         Err(ErrorData::invalid_request(message, None))
+    }
+
+    /// One call of a tool. Every way to a tool, rmcp's and the direct one, comes through here.
+    pub(crate) async fn call(
+        &self,
+        request: CallToolRequestParams,
+        asked: Asked<'_>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(tool) = self.registry.get(&request.name) else {
+            self.pipeline.metrics.unknown_tool();
+            let names: Vec<&str> = self.seen(asked).map(|tool| tool.name).collect();
+            let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
+            return Err(ErrorData::invalid_params(message, None));
+        };
+        self.permit(tool.name, tool.scope, asked)?;
+        let arguments = request.arguments.unwrap_or_default();
+        let result = self.pipeline.run(tool, arguments, &asked.caller(), &asked.slot()).await;
+        Ok(result.map_or_else(|error| failed(&error), answered).into())
     }
 }
 
@@ -152,7 +205,7 @@ impl ServerHandler for Adapter {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         one_page(request)?;
-        Ok(ListToolsResult::with_all_items(self.seen(&context).map(listed).collect()))
+        Ok(ListToolsResult::with_all_items(self.seen(Asked::of(&context)).map(listed).collect()))
     }
 
     async fn call_tool(
@@ -160,17 +213,7 @@ impl ServerHandler for Adapter {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(tool) = self.registry.get(&request.name) else {
-            self.pipeline.metrics.unknown_tool();
-            let names: Vec<&str> = self.seen(&context).map(|tool| tool.name).collect();
-            let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
-            return Err(ErrorData::invalid_params(message, None));
-        };
-        self.permit(tool.name, tool.scope, &context)?;
-        let arguments = request.arguments.unwrap_or_default();
-        let slot = slot(&context);
-        let result = self.pipeline.run(tool, arguments, &caller(&context), &slot).await;
-        Ok(result.map_or_else(|error| failed(&error), answered).into())
+        self.call(request, Asked::of(&context)).await
     }
 
     async fn complete(
@@ -202,7 +245,7 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(self, request, &context)
+        resources::list(self, request, Asked::of(&context))
     }
 
     async fn list_resource_templates(
@@ -210,7 +253,7 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        resources::templates(self, request, &context)
+        resources::templates(self, request, Asked::of(&context))
     }
 
     async fn read_resource(
@@ -218,7 +261,7 @@ impl ServerHandler for Adapter {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(self, &request.uri, &context).await.map(Into::into)
+        resources::read(self, &request.uri, Asked::of(&context)).await.map(Into::into)
     }
 
     async fn on_custom_request(
@@ -237,23 +280,7 @@ impl ServerHandler for Adapter {
 
 /// Whether a request says of itself that it is of the stateless era.
 pub(crate) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.meta.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
-}
-
-/// On whose behalf a request runs.
-fn caller(context: &RequestContext<RoleServer>) -> Caller {
-    let principal = of_transport::<Arc<Principal>>(context).map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
-    Caller { principal, gone: context.ct.clone() }
-}
-
-/// What the transport holds until the answer is sent; over stdio, what is held until it is made.
-fn slot(context: &RequestContext<RoleServer>) -> Arc<Slot> {
-    of_transport::<Arc<Slot>>(context).map(Arc::clone).unwrap_or_default()
-}
-
-/// What the HTTP front left for us; nothing over stdio.
-fn of_transport<T: Clone + Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
-    context.extensions.get::<http::request::Parts>()?.extensions.get()
+    Asked::of(context).is_modern()
 }
 
 fn listed(tool: &Tool) -> rmcp::model::Tool {

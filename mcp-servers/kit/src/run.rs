@@ -95,13 +95,15 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
     };
     let metrics = Arc::new(Metrics::new());
     let pipeline = Pipeline::new(Arc::clone(&metrics));
-    let handler = speaker(Arc::new(Adapter { identity, registry, pipeline }));
+    let adapter = Arc::new(Adapter { identity, registry, pipeline });
+    let direct = common.direct.then(|| Arc::clone(&adapter));
+    let handler = speaker(adapter);
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
         if common.stdio {
             return Ok(stdio::serve(handler, signals).await);
         }
-        over_http(&identity, handler, metrics, (common, access), signals).await
+        over_http(&identity, (handler, direct), metrics, (common, access), signals).await
     });
     // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
     runtime.shutdown_background();
@@ -122,7 +124,7 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn over_http<H: ServerHandler>(
     identity: &Identity,
-    handler: Arc<H>,
+    (handler, direct): (Arc<H>, Option<Arc<Adapter>>),
     metrics: Arc<Metrics>,
     (settings, access): (Common, Access),
     mut signals: Signals,
@@ -136,7 +138,8 @@ async fn over_http<H: ServerHandler>(
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
-    let routes = http::routes(&handler, metrics, Door { allow, access: Arc::clone(&access) }, Arc::clone(&lifecycle));
+    let routes =
+        http::routes(&handler, direct, metrics, Door { allow, access: Arc::clone(&access) }, Arc::clone(&lifecycle));
     tokio::spawn(access.reload(lifecycle.cut.clone()));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));

@@ -2,7 +2,7 @@
 //!
 //! In: requests from anywhere. Out: requests rmcp may trust, and its answers in one form. Order: size of headers and
 //! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → API key and
-//! rate limit → body size → JSON → rmcp.
+//! rate limit → body size → the direct way to a tool, or JSON → rmcp.
 
 mod accept;
 mod allow;
@@ -10,6 +10,7 @@ mod answer;
 mod batch;
 mod body;
 mod cors;
+mod direct;
 mod error;
 pub(crate) mod listen;
 
@@ -39,9 +40,11 @@ use crate::{
     health,
     lifecycle::Lifecycle,
     metrics::Metrics,
+    protocol::Adapter,
 };
 use accept::Form;
 use answer::{Answer, Hangup};
+use direct::Direct;
 use error::Refusal;
 
 type Service<H> = StreamableHttpService<Arc<H>, NeverSessionManager>;
@@ -61,20 +64,23 @@ struct Front<H> {
     door: Door,
     bodies: body::Pool,
     metrics: Arc<Metrics>,
+    direct: Option<Direct>,
     json: Service<H>,
     events: Service<H>,
 }
 
-/// The routes of the main port.
+/// The routes of the main port. Plain calls of the tools of `direct` do not pass the handler.
 pub(crate) fn routes<H: ServerHandler>(
     handler: &Arc<H>,
+    direct: Option<Arc<Adapter>>,
     metrics: Arc<Metrics>,
     door: Door,
     lifecycle: Arc<Lifecycle>,
 ) -> Router {
     let json = service(handler, &lifecycle, Form::Json);
     let events = service(handler, &lifecycle, Form::Events);
-    let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, json, events });
+    let direct = direct.map(|adapter| Direct::new(adapter, lifecycle.cut.clone()));
+    let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, direct, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp::<H>).with_state(front))
@@ -127,8 +133,6 @@ impl<H: ServerHandler> Front<H> {
         let principal = self.door.access.admit(&parts.headers).map_err(Refusal::denied)?;
         parts.extensions.insert(principal);
         let (bytes, _permit) = body::read(body, BODY_LIMIT, &self.bodies).await?;
-        // rmcp insists on seeing both types whatever it is going to answer with.
-        parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let slot = Arc::new(Slot::default());
         parts.extensions.insert(Arc::clone(&slot));
         let shortfall = Arc::new(Shortfall::default());
@@ -137,13 +141,24 @@ impl<H: ServerHandler> Front<H> {
         let response = if body::is_batch(&bytes) {
             self.batch(parts, &bytes, form).await?
         } else {
-            error::forbid(self.one(parts, bytes, form).await?, form, &shortfall)
+            let response = match self.directly(&parts, &bytes, form).await {
+                Some(response) => response,
+                None => self.one(parts, bytes, form).await?,
+            };
+            error::forbid(response, form, &shortfall)
         };
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
     }
 
-    async fn one(&self, parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
+    async fn directly(&self, parts: &Parts, bytes: &Bytes, form: Form) -> Option<Response> {
+        let direct = self.direct.as_ref().filter(|_| form == Form::Json)?;
+        direct.answer(parts, bytes).await
+    }
+
+    async fn one(&self, mut parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
         let id = body::check(&bytes)?;
+        // rmcp insists on seeing both types whatever it is going to answer with.
+        parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let service = if form == Form::Json { &self.json } else { &self.events };
         let response = service.handle(http::Request::from_parts(parts, Full::new(bytes))).await;
         Ok(error::in_json(response.map(Body::new), id).await)

@@ -47,10 +47,12 @@ pub struct Common {
     pub log: String,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Whether plain calls take the direct way. Only tests turn it off, to compare.
+    pub direct: bool,
 }
 
 /// The flags of these settings.
-pub(crate) fn flags() -> [Arg; 10] {
+pub(crate) fn flags() -> [Arg; 11] {
     [
         flag(
             "listen",
@@ -86,6 +88,7 @@ pub(crate) fn flags() -> [Arg; 10] {
             "What is logged: error, warn, info, debug, trace, or filters such as info,rmcp=debug [default: info]",
         ),
         flag("log-format", "FORMAT", "text or json, on stderr [default: text]"),
+        Arg::new("no-direct-path").long("no-direct-path").action(ArgAction::SetTrue).hide(true),
     ]
 }
 
@@ -108,6 +111,7 @@ impl Common {
         let log = log(sources);
         let log_format = log_format(sources);
         let stdio = sources.switch("stdio");
+        let direct = !sources.switch("no-direct-path");
         Some(Self {
             listen: listen?,
             health_listen: health_listen?,
@@ -118,6 +122,7 @@ impl Common {
             drain: drain?,
             log: log?,
             log_format: log_format?,
+            direct,
         })
     }
 }

@@ -22,6 +22,10 @@ use serde_json::{Value, json};
 /// Bounds a wait that only a defect makes long.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// The test crate that runs the others' tests without the direct way to tools.
+const WAY: Option<&str> =
+    if matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"by_rmcp") { Some("--no-direct-path") } else { None };
+
 /// A running server. Killed when dropped.
 pub struct Server {
     child: Child,
@@ -48,6 +52,7 @@ impl Server {
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new(binary)
             .args(["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--log-format=json"])
+            .args(WAY)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
