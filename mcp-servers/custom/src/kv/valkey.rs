@@ -1,0 +1,173 @@
+//! Entries in Valkey or Redis, shared by all pods. What happens is in `valkey.lua`, which the server runs as one step.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use redis::{
+    Client, ErrorKind, RedisError, Script,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use tokio::sync::Mutex;
+
+use super::{
+    Answer, Store,
+    entry::{Entry, Listed, Page, Place, Trouble, Write},
+};
+
+/// All keys begin with it; in braces it is a hash tag.
+const PREFIX: &str = "{mcp-kv}";
+/// How often the file with the URL is read again.
+const RELOAD: Duration = Duration::from_secs(2);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The largest file with a URL.
+const LONGEST_URL: u64 = 4096;
+
+/// The store.
+pub(crate) struct Valkey {
+    file: PathBuf,
+    entries: usize,
+    script: Script,
+    connection: Mutex<Option<Connection>>,
+}
+
+/// A connection that mends itself, to what the file said.
+struct Connection {
+    url: String,
+    looked: Instant,
+    manager: ConnectionManager,
+}
+
+impl Valkey {
+    /// The store behind the URL in this file. Nothing is connected yet.
+    pub(crate) fn new(file: PathBuf, entries: usize) -> Result<Self, String> {
+        client(&read(&file)?)?;
+        Ok(Self { file, entries, script: Script::new(include_str!("valkey.lua")), connection: Mutex::default() })
+    }
+
+    /// The connection; a new one when the file changed. A file that cannot be used changes nothing.
+    async fn connection(&self) -> Result<ConnectionManager, Trouble> {
+        let mut connection = self.connection.lock().await;
+        if let Some(known) = connection.as_mut() {
+            if known.looked.elapsed() < RELOAD {
+                return Ok(known.manager.clone());
+            }
+            known.looked = Instant::now();
+            if read(&self.file).map_or(true, |url| url == known.url) {
+                return Ok(known.manager.clone());
+            }
+        }
+        let opened = self.open().await;
+        let opened = opened.inspect_err(|error| tracing::error!(error, "the key-value store cannot be opened"));
+        match opened {
+            Ok(opened) => Ok(connection.insert(opened).manager.clone()),
+            Err(_) => connection.as_ref().map(|known| known.manager.clone()).ok_or(Trouble::Away("cannot be reached")),
+        }
+    }
+
+    async fn open(&self) -> Result<Connection, String> {
+        let url = read(&self.file)?;
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(Some(RESPONSE_TIMEOUT))
+            .set_number_of_retries(1);
+        let manager = ConnectionManager::new_with_config(client(&url)?, config).await;
+        Ok(Connection { url, looked: Instant::now(), manager: manager.map_err(|error| category(&error))? })
+    }
+
+    /// Runs the script; its first word says how it went, the rest is the answer.
+    async fn run(&self, operation: &str, place: &Place, more: &[&str]) -> Result<Vec<String>, Trouble> {
+        let mut connection = self.connection().await?;
+        let mut call = self.script.key(PREFIX);
+        call.arg(operation).arg(&place.namespace).arg(&place.key).arg(more);
+        let answer: Vec<String> = call.invoke_async(&mut connection).await.map_err(|error: RedisError| {
+            tracing::error!(error = category(&error), "the key-value store failed");
+            Trouble::Away(if error.is_timeout() { "did not answer in time" } else { "failed" })
+        })?;
+        let mut words = answer.into_iter();
+        match (words.next().as_deref(), words.as_slice()) {
+            (Some("ok"), rest) => Ok(rest.to_vec()),
+            (Some("conflict"), [version]) => Err(Trouble::Conflict(version.parse().unwrap_or_default())),
+            (Some("nonumber"), _) => Err(Trouble::NoNumber),
+            (Some("overflow"), _) => Err(Trouble::Overflow),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+/// The URL in a file. No error repeats it: there is a password in it.
+fn read(file: &Path) -> Result<String, String> {
+    use std::io::Read;
+    let mut text = String::new();
+    let opened = std::fs::File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    opened.take(LONGEST_URL).read_to_string(&mut text).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(text.trim().to_owned())
+}
+
+fn client(url: &str) -> Result<Client, String> {
+    Client::open(url).map_err(|_| "not a URL of the form rediss://USER:PASSWORD@HOST:6379/0".to_owned())
+}
+
+/// What kind of error it is. Its details could repeat what was sent.
+fn category(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => "user or password are refused".to_owned(),
+        _ => error.category().to_owned(),
+    }
+}
+
+fn entry(words: Vec<String>) -> Option<Entry> {
+    let [value, version, end]: [String; 3] = words.try_into().ok()?;
+    Some(Entry { value, version: version.parse().ok()?, expires_at: end.parse().ok() })
+}
+
+fn text<T: ToString>(number: Option<T>) -> String {
+    number.map_or_else(String::new, |number| number.to_string())
+}
+
+const ODD: Trouble = Trouble::Away("gave an unexpected answer");
+
+impl Store for Valkey {
+    fn get(&self, place: Place) -> Answer<'_, Option<Entry>> {
+        async move { Ok(entry(self.run("get", &place, &[]).await?)) }.boxed()
+    }
+
+    fn set(&self, place: Place, write: Write) -> Answer<'_, Entry> {
+        async move {
+            let (ttl, wanted, most) = (text(write.ttl_ms), text(write.if_version), self.entries.to_string());
+            entry(self.run("set", &place, &[&write.value, &ttl, &wanted, &most]).await?).ok_or(ODD)
+        }
+        .boxed()
+    }
+
+    fn delete(&self, place: Place, if_version: Option<u64>) -> Answer<'_, bool> {
+        async move { Ok(!self.run("delete", &place, &[&text(if_version)]).await?.is_empty()) }.boxed()
+    }
+
+    fn increment(&self, place: Place, by: i64, ttl_ms: Option<i64>) -> Answer<'_, Entry> {
+        async move {
+            let (by, ttl, most) = (by.to_string(), text(ttl_ms), self.entries.to_string());
+            entry(self.run("increment", &place, &[&by, &ttl, &most]).await?).ok_or(ODD)
+        }
+        .boxed()
+    }
+
+    fn list(&self, namespace: String, prefix: String, after: Option<String>, limit: usize) -> Answer<'_, Page> {
+        async move {
+            let start = after.filter(|after| *after >= prefix);
+            let start = start.map_or_else(|| format!("[{prefix}"), |after| format!("({after}"));
+            let place = Place { namespace, key: prefix };
+            let words = self.run("list", &place, &[&start, &(limit + 1).to_string()]).await?;
+            let more = words.len() / 3 > limit;
+            let keys = words.chunks_exact(3).take(limit).filter_map(|words| {
+                let [key, version, end] = words else { return None };
+                Some(Listed { key: key.clone(), version: version.parse().ok()?, expires_at: end.parse().ok() })
+            });
+            Ok(Page { keys: keys.collect(), more })
+        }
+        .boxed()
+    }
+}
