@@ -9,6 +9,7 @@ mod access;
 mod breaker;
 mod call;
 mod capacity;
+mod consent;
 #[cfg(feature = "fixtures")]
 pub mod fixtures;
 mod health;

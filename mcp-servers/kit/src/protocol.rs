@@ -2,10 +2,11 @@
 //!
 //! In: protocol requests. Out: protocol results. The only room besides `http` and `stdio` that knows rmcp's types.
 
+mod consent;
 mod prompts;
 mod resources;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, ops::ControlFlow, sync::Arc};
 
 use http::request::Parts;
 use rmcp::{
@@ -26,6 +27,7 @@ use crate::{
     access::{Principal, Shortfall},
     call::{Caller, Pipeline, STDIO},
     capacity::Slot,
+    consent::Consent,
     prompt::Prompt,
     registry::Registry,
     run::Identity,
@@ -51,6 +53,7 @@ pub(crate) struct Adapter {
     pub(crate) identity: Identity,
     pub(crate) registry: Registry,
     pub(crate) pipeline: Pipeline,
+    pub(crate) consent: Consent,
 }
 
 /// What came with a request beside its parameters, by whichever way it came.
@@ -135,7 +138,14 @@ impl Adapter {
             return Err(ErrorData::invalid_params(message, None));
         };
         self.permit(tool.name, tool.scope, asked)?;
-        let arguments = request.arguments.unwrap_or_default();
+        let arguments = if tool.asks {
+            match self.consented(tool, request, asked) {
+                ControlFlow::Continue(arguments) => arguments,
+                ControlFlow::Break(answer) => return answer,
+            }
+        } else {
+            request.arguments.unwrap_or_default()
+        };
         let result = self.pipeline.run(tool, arguments, &asked.caller(), &asked.slot()).await;
         Ok(result.map_or_else(|error| failed(&error), answered).into())
     }

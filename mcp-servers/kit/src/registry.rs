@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
+    consent,
     prompt::Prompt,
     resource::{Address, Resource, Shelf},
     settings::Writes,
@@ -82,15 +83,15 @@ impl Registry {
         Ok(self)
     }
 
-    /// The same without the tools that write, unless they may.
+    /// The same without the tools that write, unless they may; those that may destroy something ask, where that is wanted.
     pub(crate) fn writing(mut self, writes: Writes) -> Self {
-        self.tools.retain(|_, tool| match writes {
-            _ if tool.hints.read_only || tool.always => true,
-            Writes::Off => false,
-            // Asking is not built yet.
-            Writes::Consent => !tool.hints.destructive,
-            Writes::Allow => true,
-        });
+        self.tools.retain(|_, tool| tool.hints.read_only || tool.always || writes != Writes::Off);
+        if writes == Writes::Consent {
+            let asking = |tool: &Tool| !tool.hints.read_only && tool.hints.destructive;
+            let tools = self.tools.into_iter();
+            self.tools =
+                tools.map(|(name, tool)| (name, if asking(&tool) { consent::listed(tool) } else { tool })).collect();
+        }
         self
     }
 

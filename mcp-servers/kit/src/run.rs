@@ -83,8 +83,11 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
     let common = Common::read(&mut sources);
     let registry = S::registry(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
     let access = settings::access(&mut sources);
+    let consent = settings::consent(&mut sources);
     let problems = sources.finish();
-    let (Some(common), Some(registry), Some(access), true) = (common, registry, access, problems.is_empty()) else {
+    let (Some(common), Some(registry), Some(access), Some(consent), true) =
+        (common, registry, access, consent, problems.is_empty())
+    else {
         eprintln!("{}: {problems}\n{} --help explains all settings.", identity.name, identity.name);
         return ExitCode::from(2);
     };
@@ -95,7 +98,7 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
     };
     let metrics = Arc::new(Metrics::new());
     let pipeline = Pipeline::new(Arc::clone(&metrics));
-    let adapter = Arc::new(Adapter { identity, registry, pipeline });
+    let adapter = Arc::new(Adapter { identity, registry, pipeline, consent });
     let direct = common.direct.then(|| Arc::clone(&adapter));
     let handler = speaker(adapter);
     let code = runtime.block_on(async {

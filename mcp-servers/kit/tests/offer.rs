@@ -142,7 +142,7 @@ fn tools_that_write_are_there_only_where_they_may() {
     for (settings, put, wipe) in [
         (&[][..], false, false),
         (&["--writes=off"], false, false),
-        (&["--writes=consent"], true, false),
+        (&["--writes=consent"], true, true),
         (&["--writes=allow"], true, true),
         (&["--writes=allow", "--deny-tools=wipe"], true, false),
         (&["--writes=off", "--allow-tools=put,wipe,wait,trade"], false, false),

@@ -21,7 +21,7 @@ pub use writes::Writes;
 pub(crate) use access::{access, flags as access_flags, gate};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
-pub(crate) use writes::flags as write_flags;
+pub(crate) use writes::{consent, flags as write_flags};
 
 use clap::{Arg, ArgAction};
 

@@ -72,6 +72,8 @@ pub struct Tool {
     pub class: Class,
     /// Whether it is there even where `writes` is off.
     pub always: bool,
+    /// Whether a call needs consent. Set by the registry, where `writes` says so.
+    pub(crate) asks: bool,
     run: Arc<Run>,
 }
 
@@ -113,6 +115,7 @@ impl Tool {
             timeout: TIMEOUT,
             class: Class::Standard,
             always: false,
+            asks: false,
             run: Arc::new(run),
         }
     }

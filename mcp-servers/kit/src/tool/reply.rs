@@ -17,6 +17,7 @@ pub struct ToolError {
 pub(crate) enum Failure {
     Tool,
     Arguments,
+    Consent,
     Budget,
     Busy,
     NotFound,
@@ -32,6 +33,7 @@ impl Failure {
         match self {
             Self::Tool => "error",
             Self::Arguments => "invalid_arguments",
+            Self::Consent => "consent_refused",
             Self::Budget => "over_budget",
             Self::Busy => "busy",
             Self::NotFound => "not_found",
