@@ -173,8 +173,13 @@ impl McpServerSpec {
     /// Why the pod holds state that a second pod would not have; none when it holds none.
     #[must_use]
     pub fn state_in_the_pod(&self) -> Option<&'static str> {
-        use crate::kinds::{Writes, custom::Backend};
+        use crate::kinds::{Writes, custom::Backend, filesystem::Access};
         let server = &self.server;
+        let own = |name: &str| self.volumes.iter().any(|it| it.name == name && it.empty_dir.is_some());
+        let mut roots = server.filesystem.iter().flat_map(|filesystem| &filesystem.roots);
+        if roots.any(|root| root.access == Access::ReadWrite && own(&root.volume)) {
+            return Some("files that clients may change in an emptyDir");
+        }
         let database = server.database.as_ref().and_then(|it| Some((&it.sqlite.as_ref()?.persistence, it.writes)));
         let product = server.product.as_ref().and_then(|it| Some((&it.sqlite.as_ref()?.persistence, it.writes)));
         if let Some((persistence, writes)) = database.or(product)
@@ -222,25 +227,29 @@ fn zero_only_when_stateless() -> Rule {
 fn one_pod_for_state() -> Rule {
     let sqlite = |member: &str| {
         format!(
-            "(has(self.server.{member}) && has(self.server.{member}.sqlite) && (self.server.{member}.writes != 'Off' || has(self.server.{member}.sqlite.persistence)))"
+            "(has(it.{member}) && has(it.{member}.sqlite) && (it.{member}.writes != 'Off' || has(it.{member}.sqlite.persistence)))"
         )
     };
     let state = [
         sqlite("database"),
         sqlite("product"),
-        "(has(self.server.order) && has(self.server.order.sqlite))".to_owned(),
-        "(has(self.server.custom) && has(self.server.custom.kv) && self.server.custom.kv.backend != 'Valkey')"
+        "(has(it.order) && has(it.order.sqlite))".to_owned(),
+        "(has(it.custom) && has(it.custom.kv) && it.custom.kv.backend != 'Valkey')".to_owned(),
+        "(has(it.filesystem) && has(self.volumes) && it.filesystem.roots.exists(root, root.access == 'ReadWrite' && self.volumes.exists(volume, volume.name == root.volume && has(volume.emptyDir))))"
             .to_owned(),
     ];
-    Rule::new(format!("(self.replicas <= 1 && !has(self.autoscaling)) || !({})", state.join(" || ")))
-        .message("this server keeps state in its pod (SQLite with writes or persistence, orders in SQLite, a key-value store in memory or on disk), so a second pod would not know it: set spec.replicas to 1 without autoscaling, or use postgres or Valkey")
+    Rule::new(format!(
+        "(self.replicas <= 1 && !has(self.autoscaling)) || ![self.server].exists(it, {})",
+        state.join(" || ")
+    ))
+    .message("this server keeps state in its pod (SQLite with writes or persistence, orders in SQLite, a key-value store in memory or on disk, a ReadWrite root in an emptyDir), so a second pod would not know it: set spec.replicas to 1 without autoscaling, or use postgres, Valkey or a volume that pods share")
 }
 
 fn consent_needs_a_key() -> Rule {
     let members = ["aws", "database", "filesystem", "product", "order"];
-    let asks = members.map(|member| format!("(has(self.server.{member}) && self.server.{member}.writes == 'Consent')"));
+    let asks = members.map(|member| format!("(has(it.{member}) && it.{member}.writes == 'Consent')"));
     Rule::new(format!(
-        "(self.replicas <= 1 && !has(self.autoscaling)) || (has(self.tools) && has(self.tools.consentKeyRef)) || !({})",
+        "(self.replicas <= 1 && !has(self.autoscaling)) || (has(self.tools) && has(self.tools.consentKeyRef)) || ![self.server].exists(it, {})",
         asks.join(" || ")
     ))
     .message("writes: Consent with several replicas needs a key that all pods share: make a Secret with 32 random bytes and name it in spec.tools.consentKeyRef, or set spec.replicas to 1")

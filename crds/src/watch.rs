@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{choice::choice, rule};
+use crate::{choice::choice, pod::MountedKey, rule};
 
 choice! {
     /// Where audit records go.
@@ -21,6 +21,8 @@ choice! {
 /// Which calls are recorded, and where.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.sinks.exists(sink, sink == 'Postgres') == has(self.postgres)")
+    .message("set postgres with the sink Postgres, and only then"))]
 pub struct Audit {
     /// Where audit records go, for example Stdout (JSON lines), Postgres (an append-only table), CloudWatchLogs (directly).
     #[serde(default = "stdout")]
@@ -30,6 +32,20 @@ pub struct Audit {
     /// Refuses calls that change something while their record cannot be stored.
     #[serde(default)]
     pub required: bool,
+    /// The PostgreSQL behind the sink Postgres.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<AuditPostgres>,
+}
+
+/// The PostgreSQL with the table of audit records.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AuditPostgres {
+    /// Key of a Secret that holds the connection URI, postgres://USER:PASSWORD@HOST:5432/DATABASE; mounted as a file.
+    pub secret_ref: MountedKey,
+    /// Key of a ConfigMap that holds the certificates to trust, for example the bundle of RDS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_config_map_ref: Option<MountedKey>,
 }
 
 /// Metrics and traces.

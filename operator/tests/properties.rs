@@ -11,13 +11,21 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use mcp_crds::{
     FilesystemServer, ImageServer, McpServer, McpServerSpec, Root, ServerKind,
+    auth::{ApiKey, Auth, AuthMode},
+    kinds::{
+        AwsServer, CustomServer, DatabaseServer,
+        custom::{Backend, KeyValue, Valkey, Weather},
+        database::{Postgres, Sqlite},
+    },
     network::{Egress, LabelValue, Network, Peer, Selector},
     pod::{
-        ClaimVolume, CsiVolume, EmptyDirVolume, EnvFromSource, EnvVar, EnvVarSource, FieldRef, KeyRef, ObjectRef,
-        Resources, SecretVolume, Volume, VolumeMount,
+        ClaimVolume, CsiVolume, EmptyDirVolume, EnvFromSource, EnvVar, EnvVarSource, FieldRef, KeyRef, MountedKey,
+        ObjectRef, Resources, SecretVolume, Volume, VolumeMount,
     },
     quantity::Quantity,
     scheduling::{Disruption, Share},
+    tools::Tools,
+    watch::{Audit, AuditPostgres, AuditSink},
 };
 use mcp_operator::{
     desired::{self, Child, ChildKind, Defaults, names, roll},
@@ -178,14 +186,63 @@ fn disruption() -> impl Strategy<Value = Option<Disruption>> {
     prop::option::of(budget)
 }
 
+fn mounted() -> impl Strategy<Value = MountedKey> {
+    (name(), name()).prop_map(|(name, key)| MountedKey { name, key })
+}
+
+/// Servers of ours that hold no state, each with what its kind asks of a pod.
+fn bundled() -> impl Strategy<Value = ServerKind> {
+    let database = |database: DatabaseServer| ServerKind { database: Some(database), ..ServerKind::default() };
+    let custom = |custom: CustomServer| ServerKind { custom: Some(custom), ..ServerKind::default() };
+    let postgres = (mounted(), prop::option::of(mounted())).prop_map(|(secret_ref, ca_config_map_ref)| Postgres {
+        secret_ref,
+        ca_config_map_ref,
+        ..Postgres::default()
+    });
+    let valkey = mounted().prop_map(|secret_ref| KeyValue {
+        backend: Backend::Valkey,
+        valkey: Some(Valkey { secret_ref }),
+        ..KeyValue::default()
+    });
+    prop_oneof![
+        Just(ServerKind { aws: Some(AwsServer::default()), ..ServerKind::default() }),
+        Just(database(DatabaseServer { sqlite: Some(Sqlite::default()), ..DatabaseServer::default() })),
+        postgres.prop_map(move |it| database(DatabaseServer { postgres: Some(it), ..DatabaseServer::default() })),
+        Just(custom(CustomServer { weather: Some(Weather::default()), kv: None })),
+        valkey.prop_map(move |it| custom(CustomServer { weather: None, kv: Some(it) })),
+    ]
+}
+
+/// What a server of ours can be told about its callers and its records.
+fn door() -> impl Strategy<Value = (Option<Auth>, Option<Tools>, Option<Audit>)> {
+    let keys = mounted().prop_map(|secret_ref| Auth {
+        mode: AuthMode::ApiKey,
+        api_key: Some(ApiKey { secret_ref }),
+        ..Auth::default()
+    });
+    let tools = (prop::option::of(mounted()), prop::collection::btree_set(name(), 0..3))
+        .prop_map(|(key, deny)| Tools { consent_key_ref: key, deny: deny.into_iter().collect(), ..Tools::default() });
+    let audit = (any::<bool>(), mounted(), prop::option::of(mounted())).prop_map(
+        |(required, secret_ref, ca_config_map_ref)| Audit {
+            sinks: vec![AuditSink::Stdout, AuditSink::Postgres],
+            required,
+            postgres: Some(AuditPostgres { secret_ref, ca_config_map_ref }),
+        },
+    );
+    (prop::option::of(keys), prop::option::of(tools), prop::option::of(audit))
+}
+
 /// Specs of every shape that validation takes.
 fn spec() -> impl Strategy<Value = McpServerSpec> {
     let pod = (env(), env_from(), volumes(), resources());
     let around = (network(), disruption());
-    (0..4_i32, any::<bool>(), any::<bool>(), prop::option::of("[a-z/]{0,4}"), pod, around).prop_map(
-        |(replicas, bundled, command, sub_path, (env, env_from, volumes, resources), (network, disruption))| {
-            let server = match volumes.first() {
-                Some(volume) if bundled => {
+    let runs = (prop::option::of(bundled()), any::<bool>(), any::<bool>(), door());
+    (0..4_i32, runs, prop::option::of("[a-z/]{0,4}"), pod, around).prop_map(
+        |(replicas, runs, sub_path, (env, env_from, volumes, resources), (network, disruption))| {
+            let (bundled, files, command, (auth, tools, audit)) = runs;
+            let server = match (bundled, volumes.first()) {
+                (Some(bundled), _) => bundled,
+                (None, Some(volume)) if files => {
                     let root = Root { name: "docs".to_owned(), volume: volume.name.clone(), ..Root::default() };
                     let filesystem = Some(FilesystemServer { roots: vec![root], ..FilesystemServer::default() });
                     ServerKind { filesystem, ..ServerKind::default() }
@@ -201,6 +258,7 @@ fn spec() -> impl Strategy<Value = McpServerSpec> {
                     ServerKind { image: Some(image), ..ServerKind::default() }
                 }
             };
+            let ours = server.image.is_none();
             let mounts = volumes.iter().map(|volume| VolumeMount {
                 name: volume.name.clone(),
                 mount_path: format!("/{}", volume.name),
@@ -217,6 +275,9 @@ fn spec() -> impl Strategy<Value = McpServerSpec> {
                 volumes,
                 network,
                 disruption,
+                auth: auth.filter(|_| ours),
+                tools: tools.filter(|_| ours),
+                audit: audit.filter(|_| ours),
                 ..McpServerSpec::default()
             }
         },

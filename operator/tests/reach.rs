@@ -151,7 +151,10 @@ fn may_leave(policies: &[NetworkPolicy], to: &Party, protocol: &str, port: i32) 
 }
 
 fn valid(runs: Value) -> Valid {
-    let spec = json!({"server": runs, "volumes": [{"name": "data", "emptyDir": {}}]});
+    of_spec(json!({"server": runs, "volumes": [{"name": "data", "emptyDir": {}}]}))
+}
+
+fn of_spec(spec: Value) -> Valid {
     let server: McpServer = serde_json::from_value(json!({
         "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
         "metadata": {"name": "files", "namespace": "team", "uid": "uid-1", "generation": 1}, "spec": spec,
@@ -277,6 +280,46 @@ fn a_filesystem_server_reaches_nobody_and_an_image_looks_up_names() {
 }
 
 #[test]
+fn a_bundled_server_reaches_what_its_kind_and_its_spec_are_about() {
+    let key = json!({"name": "a", "key": "b"});
+    let (world, agent) = (["the upstream", "the internet", "the internet by IPv6"], ["the identity agent"]);
+    let world = world.as_slice();
+    let open = |server: &Valid| {
+        let policies = policies(server);
+        reached(&policies);
+        let there = outside("198.51.100.7");
+        (1..10_000).filter(|port| may_leave(&policies, &there, "TCP", *port)).collect::<Vec<_>>()
+    };
+    let aws = valid(json!({"aws": {}}));
+    assert_eq!(reached(&policies(&aws)), with_dns(&[world, &agent, &["the identity agent by IPv6"]].concat()));
+    let weather = |more: Value| valid(json!({"custom": {"weather": more}}));
+    for (server, ports) in [
+        (aws, vec![53, 443]),
+        (valid(json!({"database": {"sqlite": {}}})), vec![]),
+        (valid(json!({"custom": {}})), vec![]),
+        (weather(json!({})), vec![53, 443]),
+        (weather(json!({"wttrUrl": "http://a", "openMeteoUrl": "http://b:8081/v1"})), vec![53, 80, 8081]),
+        (valid(json!({"database": {"postgres": {"secretRef": key}}})), vec![53, 5432]),
+        (valid(json!({"custom": {"kv": {"backend": "Valkey", "valkey": {"secretRef": key}}}})), vec![53, 6379]),
+    ] {
+        assert_eq!(open(&server), ports, "{:?}", server.runs);
+    }
+}
+
+#[test]
+fn where_a_secret_s_database_is_the_spec_may_say_and_then_nothing_else_is_open() {
+    let key = json!({"name": "a", "key": "b"});
+    let spec = json!({
+        "server": {"database": {"postgres": {"secretRef": key}}},
+        "network": {"egress": {"cidrs": ["203.0.113.0/24"], "ports": [6432]}},
+    });
+    let policies = policies(&of_spec(spec));
+    assert!(may_leave(&policies, &outside("203.0.113.9"), "TCP", 6432));
+    assert!(!may_leave(&policies, &outside("198.51.100.7"), "TCP", 6432));
+    assert!(!may_leave(&policies, &outside("203.0.113.9"), "TCP", 5432));
+}
+
+#[test]
 fn what_is_named_is_reached_at_its_ports() {
     let upstream = egress_to(&["198.51.100.0/24"], &[443]);
     let expected = with_dns(&["the upstream"]);
@@ -298,7 +341,7 @@ fn not_even_a_block_of_everything_reaches_the_node_s_own_services() {
 /// A policy with the rules of certain needs.
 fn needing(needs: Needs) -> Vec<NetworkPolicy> {
     let mut policies = policies(&filesystem());
-    let rules: Vec<NetworkPolicyEgressRule> = egress(needs, &[]);
+    let rules: Vec<NetworkPolicyEgressRule> = egress(&needs, &[]);
     for policy in &mut policies {
         policy.spec.as_mut().unwrap().egress = Some(rules.clone());
     }
@@ -307,7 +350,7 @@ fn needing(needs: Needs) -> Vec<NetworkPolicy> {
 
 #[test]
 fn aws_is_reached_by_https_and_the_agent_by_who_has_an_identity() {
-    let aws = Needs { aws: true, ..Needs::default() };
+    let aws = Needs { ports: vec![443], ..Needs::default() };
     let expected = with_dns(&["the upstream", "the internet", "the internet by IPv6"]);
     assert_eq!(reached(&needing(aws)), expected);
     let identity = Needs { identity: true, ..Needs::default() };
@@ -317,7 +360,9 @@ fn aws_is_reached_by_https_and_the_agent_by_who_has_an_identity() {
 #[test]
 fn every_block_is_one_that_the_api_server_takes() {
     let everything = image(egress_to(&["0.0.0.0/0", "::/0", "169.0.0.0/8", "10.0.0.0/8"], &[443]));
-    for policy in policies(&everything).iter().chain(&needing(Needs { names: true, aws: true, identity: true })) {
+    for policy in
+        policies(&everything).iter().chain(&needing(Needs { names: true, ports: vec![443, 5432], identity: true }))
+    {
         let rules = policy.spec.as_ref().unwrap().egress.iter().flatten();
         let blocks = rules.flat_map(|rule| rule.to.iter().flatten()).filter_map(|peer| peer.ip_block.as_ref());
         for block in blocks {

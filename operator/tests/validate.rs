@@ -82,25 +82,21 @@ const ROLE: &str = "arn:aws:iam::123456789012:role/reader";
 #[test]
 fn what_would_loosen_security_or_run_the_wrong_thing_is_not_yet_taken() {
     let key = json!({"name": "a", "key": "b"});
+    let logs = json!({"audit": {"sinks": ["Stdout", "CloudWatchLogs"], "required": true}});
     for (spec, field) in [
         (image(json!({"className": "a"})), "spec.className"),
-        (json!({"server": {"aws": {}}}), "spec.server.aws"),
-        (json!({"server": {"database": {"sqlite": {}}}}), "spec.server.database"),
-        (json!({"server": {"custom": {}}}), "spec.server.custom"),
         (json!({"server": {"product": {"postgres": {"secretRef": key}}}}), "spec.server.product"),
         (json!({"server": {"order": {"postgres": {"secretRef": key}, "productServer": "p"}}}), "spec.server.order"),
         (json!({"server": {"image": {"ref": "a", "transport": "Stdio"}}}), "spec.server.image.transport"),
-        (
-            json!({"server": {"filesystem": {"roots": [{"name": "a", "volume": "a"}], "writes": "Allow"}}, "volumes": [{"name": "a", "emptyDir": {}}]}),
-            "spec.server.filesystem.writes",
-        ),
         (image(json!({"session": {"mode": "Stateful"}})), "spec.session.mode"),
         (image(json!({"auth": {"mode": "ApiKey", "apiKey": {"secretRef": key}}})), "spec.auth.mode"),
         (image(json!({"auth": {"rateLimit": {"requestsPerSecond": 5}}})), "spec.auth.rateLimit"),
         (image(json!({"tools": {"allow": ["a"]}})), "spec.tools.allow"),
         (image(json!({"tools": {"deny": ["a"]}})), "spec.tools.deny"),
+        (image(json!({"tools": {"consentKeyRef": key}})), "spec.tools.consentKeyRef"),
         (image(json!({"tools": {"onChange": "Block"}})), "spec.tools.onChange"),
         (image(json!({"audit": {"required": true}})), "spec.audit.required"),
+        (filesystem(logs), "spec.audit.sinks"),
         (image(json!({"network": {"egress": {"hosts": ["a.example.com"]}}})), "spec.network.egress.hosts"),
     ] {
         let found = problems(spec.clone());
@@ -138,6 +134,15 @@ fn a_missing_convenience_does_not_keep_a_server_from_running() {
         "spec.conformance",
     ];
     assert_eq!(left_out(&server(spec).spec), expected);
+    let bundled = filesystem(json!({
+        "audit": {"sinks": ["Stdout", "Postgres"], "postgres": {"secretRef": {"name": "a", "key": "b"}}},
+        "telemetry": {"otlpEndpoint": "http://collector:4317"},
+    }));
+    assert_eq!(left_out(&server(bundled.clone()).spec), Vec::<&str>::new(), "bundled servers do it");
+    valid(bundled);
+    let logs = filesystem(json!({"audit": {"sinks": ["CloudWatchLogs"]}}));
+    assert_eq!(left_out(&server(logs.clone()).spec), ["spec.audit.sinks"]);
+    valid(logs);
     let silent =
         image(json!({"audit": {}, "tools": {}, "telemetry": {}, "conformance": {}, "auth": {}, "session": {}}));
     assert_eq!(left_out(&server(silent.clone()).spec), Vec::<&str>::new(), "what is the default is there");
@@ -236,6 +241,79 @@ fn mistakes_in_every_part_are_found_without_the_api_server() {
         (image(json!({"probes": {"path": "up"}})), "spec.probes.path", "begin it with a slash"),
         (image(json!({"probes": {"periodSeconds": 0}})), "spec.probes.periodSeconds", "too short"),
         (image(json!({"session": {"drainSeconds": -1}})), "spec.session.drainSeconds", "no time to end"),
+    ] {
+        let found = problems(spec.clone());
+        let hit = found.iter().find(|problem| problem.field == field && problem.message.contains(words));
+        assert!(hit.is_some(), "{spec}: {found:?}");
+    }
+}
+
+#[test]
+fn mistakes_in_a_bundled_server_are_found_without_the_api_server() {
+    let sqlite = json!({"database": {"sqlite": {"persistence": {"volume": "data"}}}});
+    let on = |volume: Value| json!({"server": sqlite, "replicas": 1, "volumes": [volume]});
+    let root = |writes: Value, source: Value| {
+        let roots = json!([{"name": "a", "volume": "a", "access": "ReadWrite"}]);
+        let volume = with(json!({"name": "a"}), source);
+        json!({"server": {"filesystem": {"roots": roots, "writes": writes}}, "volumes": [volume], "replicas": 1})
+    };
+    for (spec, field, words) in [
+        (
+            filesystem(json!({"env": [{"name": "MCP_WRITES", "value": "allow"}]})),
+            "spec.env[MCP_WRITES]",
+            "has fields for",
+        ),
+        (filesystem(json!({"auth": {"mode": "ApiKey"}})), "spec.auth", "apiKey with mode ApiKey"),
+        (
+            filesystem(json!({"auth": {"jwt": {"issuer": "https://a", "audience": "b"}}})),
+            "spec.auth",
+            "jwt with mode Jwt",
+        ),
+        (
+            filesystem(json!({"auth": {"mode": "Jwt", "jwt": {"issuer": "a", "audience": "b"}}})),
+            "spec.auth.jwt.issuer",
+            "not a URL",
+        ),
+        (
+            filesystem(json!({"auth": {"rateLimit": {"requestsPerSecond": 0}}})),
+            "spec.auth.rateLimit.requestsPerSecond",
+            "nobody in",
+        ),
+        (filesystem(json!({"audit": {"sinks": ["Postgres"]}})), "spec.audit.postgres", "with the sink Postgres"),
+        (filesystem(json!({"telemetry": {"otlpEndpoint": "a"}})), "spec.telemetry.otlpEndpoint", "not a URL"),
+        (
+            filesystem(json!({"volumeMounts": [{"name": "data", "mountPath": "/run/mcp-eks/x"}]})),
+            "spec.volumeMounts[/run/mcp-eks/x]",
+            "mount it elsewhere",
+        ),
+        (root(json!("Off"), json!({"emptyDir": {}})), "spec.server.filesystem.roots[a].access", "needs writes"),
+        (
+            root(json!("Allow"), json!({"configMap": {"name": "c"}})),
+            "spec.server.filesystem.roots[a].access",
+            "cannot be written",
+        ),
+        (
+            with(root(json!("Allow"), json!({"emptyDir": {}})), json!({"replicas": 2})),
+            "spec.replicas",
+            "files that clients may change in an emptyDir",
+        ),
+        (on(json!({"name": "data", "configMap": {"name": "c"}})), "spec.server.database", "cannot be written"),
+        (json!({"server": {"database": {}}}), "spec.server.database", "exactly one of sqlite and postgres"),
+        (
+            json!({"server": {"custom": {"kv": {"backend": "Valkey"}}}}),
+            "spec.server.custom.kv",
+            "valkey with backend Valkey",
+        ),
+        (
+            json!({"server": {"custom": {"weather": {"wttrUrl": "mirror"}}}}),
+            "spec.server.custom.weather.wttrUrl",
+            "not a URL",
+        ),
+        (
+            json!({"server": {"aws": {"accounts": [{"alias": "a", "roleArn": ROLE}, {"alias": "a", "roleArn": ROLE}]}}}),
+            "spec.server.aws.accounts[a]",
+            "more than once",
+        ),
     ] {
         let found = problems(spec.clone());
         let hit = found.iter().find(|problem| problem.field == field && problem.message.contains(words));

@@ -27,9 +27,26 @@ pub fn crds() -> Result<[CustomResourceDefinition; 2], serde_json::Error> {
     let strict = |crd| {
         let mut crd = serde_json::to_value(crd)?;
         drop_nulls(&mut crd);
+        shorten_conditions(&mut crd);
         serde_json::from_value(crd)
     };
     Ok([strict(McpServer::crd())?, strict(McpServerClass::crd())?])
+}
+
+/// Keeps the first sentence of what Kubernetes says of each member of a condition: a definition must stay small enough for
+/// client-side apply, and its documentation has the rest.
+fn shorten_conditions(crd: &mut Value) {
+    let conditions = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/conditions/items/properties";
+    let members = crd.pointer_mut(conditions).and_then(Value::as_object_mut);
+    for member in members.into_iter().flat_map(|members| members.values_mut()) {
+        let text = member.get("description").and_then(Value::as_str).unwrap_or_default();
+        if let Some((first, _)) = text.split_once(". ") {
+            let first = format!("{first}.");
+            if let Some(description) = member.get_mut("description") {
+                *description = Value::String(first);
+            }
+        }
+    }
 }
 
 fn drop_nulls(node: &mut Value) {

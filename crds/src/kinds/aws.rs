@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Writes;
-use crate::rule;
+use crate::{choice::choice, rule};
 
 /// The bundled AWS server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -19,6 +19,10 @@ pub struct AwsServer {
     #[serde(default)]
     #[schemars(transform = Writes::explain)]
     pub writes: Writes,
+    /// Whether tools that read content are there: logs_query, s3_get_object.
+    #[serde(default)]
+    #[schemars(transform = Sensitive::explain)]
+    pub sensitive: Sensitive,
     /// Other accounts that calls may name, each by a role of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
@@ -27,6 +31,16 @@ pub struct AwsServer {
     /// Turns on the tools that call Amazon Bedrock, which cost money by the token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bedrock: Option<Bedrock>,
+}
+
+choice! {
+    /// Whether tools that read content are there.
+    Sensitive {
+        /// There is none.
+        Off,
+        /// They run when called.
+        Allow,
+    }
 }
 
 /// Another AWS account.

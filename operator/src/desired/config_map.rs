@@ -6,27 +6,20 @@
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
 
-use super::{
-    ChildKind, Valid, hosts, labels,
-    pod::mount_path,
-    validate::{Root, Runs},
-};
+use super::{ChildKind, Valid, bundled::Bundled, hosts, labels};
 
 /// Name of the file.
 pub(super) const FILE: &str = "settings.yaml";
 
 /// Whether a server has a settings file.
 pub(super) fn is_wanted(server: &Valid) -> bool {
-    match server.runs {
-        Runs::Filesystem { .. } => true,
-        Runs::Image { .. } => false,
-    }
+    server.runs.bundled().is_some()
 }
 
 pub(super) fn build(server: &Valid) -> Option<ConfigMap> {
-    let Runs::Filesystem { roots, .. } = &server.runs else { return None };
+    let bundled = server.runs.bundled()?;
     // A mapping of plain values always serialises.
-    let text = serde_yaml::to_string(&settings(server, roots)).unwrap_or_default();
+    let text = serde_yaml::to_string(&settings(server, bundled)).unwrap_or_default();
     Some(ConfigMap {
         metadata: labels::metadata(ChildKind::ConfigMap, server),
         data: Some([(FILE.to_owned(), text)].into()),
@@ -34,14 +27,12 @@ pub(super) fn build(server: &Valid) -> Option<ConfigMap> {
     })
 }
 
-fn settings(server: &Valid, roots: &[Root]) -> Value {
-    let roots: Vec<_> = roots.iter().map(|root| json!({"name": root.name, "path": mount_path(root)})).collect();
+fn settings(server: &Valid, bundled: &Bundled) -> Value {
     let allowed: Vec<_> = hosts::internal(server).into_iter().chain(server.hosts.clone()).collect();
-    json!({
-        "allowedHosts": allowed,
-        "allowedOrigins": server.origins,
-        // Pods and Services are called by address too, and a page can only rebind a name.
-        "ipHosts": "any",
-        "roots": roots,
-    })
+    let mut settings = bundled.settings.clone();
+    settings.insert("allowedHosts".to_owned(), json!(allowed));
+    settings.insert("allowedOrigins".to_owned(), json!(server.origins));
+    // Pods and Services are called by address too, and a page can only rebind a name.
+    settings.insert("ipHosts".to_owned(), json!("any"));
+    Value::Object(settings)
 }

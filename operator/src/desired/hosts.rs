@@ -6,7 +6,12 @@ use super::Valid;
 #[must_use]
 pub fn internal_url(server: &Valid) -> String {
     let Valid { name, namespace, cluster_domain, .. } = server;
-    format!("http://{name}.{namespace}.svc.{cluster_domain}:{}{}", server.runs.port(), server.runs.path())
+    url(name, namespace, cluster_domain, server.runs.port(), server.runs.path())
+}
+
+/// URL of a Service inside the cluster.
+pub(super) fn url(name: &str, namespace: &str, cluster_domain: &str, port: i32, path: &str) -> String {
+    format!("http://{name}.{namespace}.svc.{cluster_domain}:{port}{path}")
 }
 
 /// Every Host that a client inside the cluster may send, shortest first.

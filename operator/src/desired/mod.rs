@@ -3,6 +3,7 @@
 //! In: a [`Valid`] server, and the versions of the ConfigMaps that it names. Out: [`Child`] objects in the order in which they are applied. May not touch: clients,
 //! clocks, the environment.
 
+pub mod bundled;
 pub mod child;
 pub mod config_map;
 pub mod deployment;

@@ -62,23 +62,22 @@ pub struct Reach {
 }
 
 /// What a kind of server needs by its nature.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// It looks up names.
     pub names: bool,
-    /// It calls AWS, whose addresses nobody can list.
-    pub aws: bool,
+    /// It calls others at these TCP ports, whose addresses nobody can list: AWS, a database that a Secret names.
+    pub ports: Vec<i32>,
     /// It gets credentials from the Pod Identity Agent.
     pub identity: bool,
 }
 
 impl Needs {
     fn of(server: &Valid) -> Self {
-        match server.runs {
-            // It calls nobody.
-            Runs::Filesystem { .. } => Self::default(),
+        match &server.runs {
+            Runs::Bundled(bundled) => bundled.needs.clone(),
             // Nobody knows whom it calls but its spec; with names it can at least say whom it could not reach.
-            Runs::Image { .. } => Self { names: true, ..Self::default() },
+            Runs::Image(_) => Self { names: true, ..Self::default() },
         }
     }
 }
@@ -92,7 +91,7 @@ pub(super) fn build(server: &Valid) -> Option<NetworkPolicy> {
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(vec![ingress(server)]),
             // No rule at all is what denies everything; an empty list is not stored.
-            egress: Some(egress(Needs::of(server), &network.egress)).filter(|rules| !rules.is_empty()),
+            egress: Some(egress(&Needs::of(server), &network.egress)).filter(|rules| !rules.is_empty()),
         }),
     })
 }
@@ -116,13 +115,14 @@ fn ingress(server: &Valid) -> NetworkPolicyIngressRule {
 
 /// Rules for what a server needs by its nature, and for what its spec names.
 #[must_use]
-pub fn egress(needs: Needs, named: &[Reach]) -> Vec<NetworkPolicyEgressRule> {
+pub fn egress(needs: &Needs, named: &[Reach]) -> Vec<NetworkPolicyEgressRule> {
     let mut rules = Vec::new();
-    if needs.names || needs.aws || !named.is_empty() {
+    if needs.names || !needs.ports.is_empty() || !named.is_empty() {
         rules.push(resolver());
     }
-    if needs.aws {
-        rules.push(rule(EVERYWHERE.iter().map(|cidr| block(cidr, &NODE_LOCAL)), vec![port("TCP", 443)]));
+    if !needs.ports.is_empty() {
+        let ports = needs.ports.iter().map(|number| port("TCP", *number)).collect();
+        rules.push(rule(EVERYWHERE.iter().map(|cidr| block(cidr, &NODE_LOCAL)), ports));
     }
     if needs.identity {
         rules.push(rule(IDENTITY_AGENT.iter().map(|cidr| block(cidr, &[])), vec![port("TCP", 80)]));

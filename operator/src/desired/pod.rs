@@ -13,23 +13,21 @@ use k8s_openapi::{
 };
 use mcp_crds::scheduling::Spread;
 
-pub(super) use super::names::OWN_PREFIX;
 use super::{
-    ChildKind, Valid, config_map, labels,
+    ChildKind, Valid,
+    bundled::{Bundled, SETTINGS_DIR},
+    config_map, labels,
     names::{self, SETTINGS_VOLUME, TMP_VOLUME},
     probes,
-    validate::{Root, Runs},
+    validate::Runs,
 };
 
-/// Where the roots of a Filesystem server are mounted.
-pub(super) const ROOTS_DIR: &str = "/roots";
 /// Name of the MCP port.
 pub(super) const MCP_PORT_NAME: &str = "mcp";
 
 const CONTAINER: &str = "server";
 pub(super) const HEALTH_PORT_NAME: &str = "health";
 const HEALTH_PORT: i32 = 9090;
-const SETTINGS_DIR: &str = "/etc/mcp-eks";
 const UID: i64 = 10001;
 const TMP: &str = "/tmp";
 /// Seconds in which endpoints forget the pod while it still answers.
@@ -97,11 +95,11 @@ fn container(server: &Valid) -> Container {
         ..Container::default()
     };
     match &server.runs {
-        Runs::Filesystem { .. } => bundled(&mut container, "mcp-filesystem", server),
-        Runs::Image { command, args, port, .. } => {
-            container.command = (!command.is_empty()).then(|| command.clone());
-            container.args = (!args.is_empty()).then(|| args.clone());
-            container.ports = Some(vec![tcp(MCP_PORT_NAME, *port)]);
+        Runs::Bundled(it) => bundled(&mut container, it.binary, server),
+        Runs::Image(it) => {
+            container.command = (!it.command.is_empty()).then(|| it.command.clone());
+            container.args = (!it.args.is_empty()).then(|| it.args.clone());
+            container.ports = Some(vec![tcp(MCP_PORT_NAME, it.port)]);
         }
     }
     probes::add(&mut container, server);
@@ -144,6 +142,7 @@ fn pull_secrets(server: &Valid) -> Option<Vec<LocalObjectReference>> {
 
 fn volumes(server: &Valid) -> Vec<Volume> {
     let mut volumes = server.volumes.clone();
+    volumes.extend(server.runs.bundled().into_iter().flat_map(Bundled::volumes));
     if config_map::is_wanted(server) {
         volumes.push(Volume {
             name: SETTINGS_VOLUME.to_owned(),
@@ -164,14 +163,7 @@ fn volumes(server: &Valid) -> Vec<Volume> {
 
 fn mounts(server: &Valid) -> Vec<VolumeMount> {
     let mut mounts = server.mounts.clone();
-    if let Runs::Filesystem { roots, .. } = &server.runs {
-        mounts.extend(roots.iter().map(|root| VolumeMount {
-            name: root.volume.clone(),
-            mount_path: mount_path(root),
-            read_only: Some(true),
-            ..VolumeMount::default()
-        }));
-    }
+    mounts.extend(server.runs.bundled().into_iter().flat_map(Bundled::mounts));
     if config_map::is_wanted(server) {
         mounts.push(VolumeMount {
             name: SETTINGS_VOLUME.to_owned(),
@@ -184,10 +176,6 @@ fn mounts(server: &Valid) -> Vec<VolumeMount> {
         mounts.push(VolumeMount { name: TMP_VOLUME.to_owned(), mount_path: TMP.to_owned(), ..VolumeMount::default() });
     }
     mounts
-}
-
-pub(super) fn mount_path(root: &Root) -> String {
-    format!("{ROOTS_DIR}/{}", root.name)
 }
 
 fn tcp(name: &str, port: i32) -> ContainerPort {

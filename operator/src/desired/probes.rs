@@ -21,11 +21,11 @@ const ALIVE: (i32, i32) = (10, 3);
 pub(super) fn add(container: &mut Container, server: &Valid) {
     let spec = &server.probes;
     let ready = match &server.runs {
-        Runs::Filesystem { .. } => {
+        Runs::Bundled(_) => {
             container.liveness_probe = Some(probe(server, http("/livez", HEALTH_PORT_NAME), ALIVE.0, ALIVE.1));
             http("/readyz", HEALTH_PORT_NAME)
         }
-        Runs::Image { .. } => spec.path.as_ref().map_or_else(tcp_open, |path| http(path, MCP_PORT_NAME)),
+        Runs::Image(_) => spec.path.as_ref().map_or_else(tcp_open, |path| http(path, MCP_PORT_NAME)),
     };
     container.startup_probe = Some(probe(server, ready.clone(), 1, spec.startup_seconds));
     container.readiness_probe = Some(probe(server, ready, spec.period_seconds, UNREADY_AFTER));

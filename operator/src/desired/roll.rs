@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use mcp_crds::McpServerSpec;
 use serde_json::json;
 
-use super::child::hash_of;
+use super::{child::hash_of, validate::authorities};
 use crate::vocabulary::{CONFIG_MAPS_HASH, SETTINGS_HASH};
 
 /// The ConfigMaps that a spec names, each with its uid and resourceVersion, or none while it does not exist.
@@ -21,7 +21,8 @@ pub fn config_maps(spec: &McpServerSpec) -> BTreeSet<String> {
     let files = spec.volumes.iter().filter_map(|volume| Some(&volume.config_map.as_ref()?.name));
     let all = spec.env_from.iter().filter_map(|source| Some(&source.config_map_ref.as_ref()?.name));
     let single = spec.env.iter().filter_map(|env| Some(&env.value_from.as_ref()?.config_map_key_ref.as_ref()?.name));
-    files.chain(all).chain(single).cloned().collect()
+    let named = files.chain(all).chain(single).map(String::as_str).chain(authorities(spec));
+    named.map(str::to_owned).collect()
 }
 
 /// Annotations of the pod template.

@@ -3,7 +3,7 @@
 //! A verdict stands until the probe has another: after a restart, and while new pods are being asked, nothing is
 //! known yet, and a status that says so would be written twice for nothing.
 
-use mcp_crds::{McpServer, McpServerStatus, status::McpStatus};
+use mcp_crds::{McpServer, McpServerStatus, auth::AuthMode, status::McpStatus};
 
 use super::{
     conditions::{Truth, bounded},
@@ -73,7 +73,7 @@ pub fn verified(server: &McpServer, last: &McpServerStatus, report: &Report, rol
             };
             Verified { truth: Truth::False, reason: failure.reason, message }
         }
-        Report::AuthRequired(who, scheme) if server.spec.server.image.is_some() => Verified {
+        Report::AuthRequired(who, scheme) if may_ask(server) => Verified {
             truth: Truth::Unknown,
             reason: Reason::AuthRequired,
             message: format!("{who} wants credentials ({scheme}), which the operator does not have"),
@@ -92,6 +92,12 @@ pub fn verified(server: &McpServer, last: &McpServerStatus, report: &Report, rol
         Report::Pending | Report::Nobody => verdict(last)
             .unwrap_or_else(|| unknown(Reason::Probing, "the pods and the Service are being asked for their tools")),
     }
+}
+
+/// Whether a server may want credentials: nobody knows what a foreign one wants, and ours do what the spec says.
+fn may_ask(server: &McpServer) -> bool {
+    let mode = server.spec.auth.as_ref().map(|auth| auth.mode).unwrap_or_default();
+    server.spec.server.image.is_some() || mode != AuthMode::None
 }
 
 /// What the server says of itself: its last word, until it has another or none.

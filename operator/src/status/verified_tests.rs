@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use mcp_crds::{McpServer, McpServerStatus};
+use mcp_crds::{
+    McpServer, McpServerStatus,
+    auth::{Auth, AuthMode},
+};
 use serde_json::json;
 
 use crate::{
@@ -103,6 +106,17 @@ fn a_verdict_stands_until_there_is_another() {
 fn other_words_of_a_server_for_the_same_trouble_are_no_reason_to_write() {
     let first = status(&image(), failed(Reason::ProbeFailed, "error at 10:00"));
     assert_eq!(after(&image(), &first, Verdict::Applied, failed(Reason::ProbeFailed, "error at 10:05")), first);
+}
+
+#[test]
+fn a_server_that_its_spec_makes_ask_for_credentials_is_ready_by_the_kubelets_word() {
+    let mut ours = server(json!({"database": {"sqlite": {}}}));
+    let wants = || Report::AuthRequired("pod files-1".to_owned(), "Bearer".to_owned());
+    assert_eq!(summary(&status(&ours, wants()))[0], "Ready=False/ProbeFailed", "nothing asks it to");
+    ours.spec.auth = Some(Auth { mode: AuthMode::ApiKey, ..Auth::default() });
+    let found = status(&ours, wants());
+    assert_eq!(summary(&found), ["Ready=True/AuthRequired", "Verified=Unknown/AuthRequired"]);
+    assert!(found.conditions[0].message.contains("wants credentials (Bearer)"), "{:?}", found.conditions);
 }
 
 #[test]

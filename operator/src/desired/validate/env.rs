@@ -6,6 +6,19 @@ use mcp_crds::pod;
 
 use super::Problems;
 
+/// Begin of the names of variables that are settings of a bundled server, and those of them that no field of the spec
+/// stands for.
+const SETTINGS: &str = "MCP_";
+const FREE: [&str; 3] = ["MCP_LOG", "MCP_LOG_FORMAT", "MCP_DENY"];
+
+/// A variable wins over the settings file: what the spec says in its own fields would not be so.
+pub(super) fn settings(env: &[pod::EnvVar], problems: &mut Problems) {
+    for variable in env.iter().filter(|it| it.name.starts_with(SETTINGS) && !FREE.contains(&it.name.as_str())) {
+        let message = format!("would set what the spec has fields for: use those; only {} are free", FREE.join(", "));
+        problems.add(format!("spec.env[{}]", variable.name), message);
+    }
+}
+
 pub(super) fn variables(env: &[pod::EnvVar], problems: &mut Problems) -> Vec<core::EnvVar> {
     problems.duplicates("spec.env", env.iter().map(|variable| variable.name.as_str()));
     env.iter()

@@ -1,12 +1,13 @@
 //! Parts of the API that this version does not act on.
 //!
 //! Where leaving one out would loosen security or run the wrong thing, the spec is refused; where only a convenience is
-//! missed, the server runs and status says so. An entry goes when its part is there.
+//! missed, the server runs and status says so. An entry goes when its part is there. What bundled servers enforce
+//! themselves cannot be asked of `server.image`.
 
 use mcp_crds::{
     McpServerSpec,
     auth::AuthMode,
-    kinds::{Writes, filesystem::Access, image::Transport},
+    kinds::image::Transport,
     session::SessionMode,
     tools::OnChange,
     watch::{AuditSink, ConformanceSchedule},
@@ -26,17 +27,9 @@ pub(super) fn refused(spec: &McpServerSpec, problems: &mut Problems) {
         "spec.className",
         "classes are not enforced yet: take it out, with the identity and load balancer that need it",
     );
-    if let Some(member) = spec.server.member().filter(|member| !matches!(*member, "filesystem" | "image")) {
+    if let Some(member) = spec.server.member().filter(|member| matches!(*member, "product" | "order")) {
         let field = format!("spec.server.{member}");
-        refuse(true, &field, "this server cannot run yet: filesystem and image can");
-    }
-    if let Some(filesystem) = &spec.server.filesystem {
-        let read_write = filesystem.roots.iter().any(|root| root.access == Access::ReadWrite);
-        refuse(
-            filesystem.writes != Writes::Off || read_write,
-            "spec.server.filesystem.writes",
-            "the server cannot write yet: set it to Off, and the access of every root to ReadOnly",
-        );
+        refuse(true, &field, "this sample server cannot run yet: aws, database, custom, filesystem and image can");
     }
     if let Some(image) = &spec.server.image {
         refuse(
@@ -52,27 +45,61 @@ pub(super) fn refused(spec: &McpServerSpec, problems: &mut Problems) {
             "requests are not kept on one pod yet: set it to Stateless",
         );
     }
-    if let Some(auth) = &spec.auth {
-        refuse(auth.mode != AuthMode::None, "spec.auth.mode", "nobody is asked who they are yet: set it to None");
-        refuse(auth.rate_limit.is_some(), "spec.auth.rateLimit", "calls are not limited yet: take it out");
-    }
-    if let Some(tools) = &spec.tools {
-        refuse(!tools.allow.is_empty(), "spec.tools.allow", "tools are not gated yet: take it out");
-        refuse(!tools.deny.is_empty(), "spec.tools.deny", "tools are not gated yet: take it out");
+    refuse(
+        spec.tools.as_ref().is_some_and(|tools| tools.on_change == OnChange::Block),
+        "spec.tools.onChange",
+        "a changed tool list does not stop a server yet: set it to Accept or Warn",
+    );
+    if let Some(audit) = spec.audit.as_ref().filter(|_| spec.server.image.is_none()) {
         refuse(
-            tools.on_change == OnChange::Block,
-            "spec.tools.onChange",
-            "a changed tool list does not stop a server yet: set it to Accept or Warn",
+            audit.required && audit.sinks.contains(&AuditSink::CloudWatchLogs),
+            "spec.audit.sinks",
+            "records are not sent to CloudWatch Logs yet, and required says that none may be missed: use Stdout, which \
+             the cluster's log agent takes there, or Postgres",
         );
     }
-    if let Some(audit) = &spec.audit {
-        refuse(audit.required, "spec.audit.required", "nothing waits for audit records yet: set it to false");
+    if spec.server.image.is_some() {
+        others(spec, &mut refuse);
     }
     let hosts = spec.network.as_ref().and_then(|network| Some(!network.egress.as_ref()?.hosts.is_empty()));
     refuse(
         hosts == Some(true),
         "spec.network.egress.hosts",
         "names of hosts are not enforced yet: write cidrs and ports instead",
+    );
+}
+
+/// What the runtime of bundled servers enforces, and nobody does in front of a server that is only known by its image.
+fn others(spec: &McpServerSpec, refuse: &mut impl FnMut(bool, &str, &str)) {
+    let auth = spec.auth.clone().unwrap_or_default();
+    refuse(
+        auth.mode != AuthMode::None,
+        "spec.auth.mode",
+        "only bundled servers ask who calls: set it to None, and let the server of spec.server.image ask by itself",
+    );
+    refuse(
+        auth.rate_limit.is_some(),
+        "spec.auth.rateLimit",
+        "only bundled servers limit calls: take it out, and let the server of spec.server.image do it by itself",
+    );
+    let tools = spec.tools.clone().unwrap_or_default();
+    for (names, field) in [(tools.allow, "spec.tools.allow"), (tools.deny, "spec.tools.deny")] {
+        refuse(
+            !names.is_empty(),
+            field,
+            "only bundled servers hide and refuse tools: take it out, and choose the tools in the server of \
+             spec.server.image",
+        );
+    }
+    refuse(
+        tools.consent_key_ref.is_some(),
+        "spec.tools.consentKeyRef",
+        "only bundled servers ask for consent: take it out",
+    );
+    refuse(
+        spec.audit.as_ref().is_some_and(|audit| audit.required),
+        "spec.audit.required",
+        "only bundled servers wait for their records: set it to false",
     );
 }
 
@@ -86,10 +113,12 @@ pub fn left_out(spec: &McpServerSpec) -> Vec<&'static str> {
         }
     };
     leave(spec.tools.as_ref().is_some_and(|tools| tools.on_change == OnChange::Warn), "spec.tools.onChange");
+    let is_image = spec.server.image.is_some();
     let sinks = spec.audit.as_ref().map(|audit| audit.sinks.as_slice()).unwrap_or_default();
-    leave(sinks.iter().any(|sink| *sink != AuditSink::Stdout), "spec.audit.sinks");
+    let missed = |sink: &AuditSink| *sink == AuditSink::CloudWatchLogs || (is_image && *sink != AuditSink::Stdout);
+    leave(sinks.iter().any(missed), "spec.audit.sinks");
     let telemetry = spec.telemetry.clone().unwrap_or_default();
-    leave(telemetry.otlp_endpoint.is_some(), "spec.telemetry.otlpEndpoint");
+    leave(is_image && telemetry.otlp_endpoint.is_some(), "spec.telemetry.otlpEndpoint");
     leave(telemetry.metrics.is_some_and(|metrics| metrics.pod_monitor), "spec.telemetry.metrics.podMonitor");
     let conformance = spec.conformance.as_ref().is_some_and(|it| it.schedule != ConformanceSchedule::Never);
     leave(conformance, "spec.conformance");

@@ -3,6 +3,7 @@
 //! In: an `McpServer` as the API server stored it, and the operator's defaults. Out: a [`Valid`] from which builders
 //! cannot fail, or every [`Problem`]. The API server checks most of it first; this holds where its rules are older.
 
+mod bundled;
 mod env;
 mod expose;
 mod image;
@@ -24,11 +25,12 @@ use mcp_crds::McpServer;
 
 pub use later::left_out;
 pub use probes::Probes;
-pub use runs::{Root, Runs};
+pub use runs::{Image, Runs};
 pub use scheduling::Scheduling;
 pub use state::Strategy;
+pub(super) use state::authorities;
 
-use super::{disruption::Budget, network::Network};
+use super::{disruption::Budget, hosts, network::Network};
 use crate::vocabulary::Reason;
 
 /// What the operator adds to every server: its settings, as far as objects depend on them.
@@ -143,13 +145,18 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     state::databases(spec, &mut problems);
     let volumes = volumes::volumes(&spec.volumes, &mut problems);
     let mounts = volumes::mounts(&spec.volume_mounts, &spec.volumes, &mut problems);
+    if spec.server.image.is_none() {
+        env::settings(&spec.env, &mut problems);
+    }
     let env = env::variables(&spec.env, &mut problems);
     let env_from = env::sources(&spec.env_from, &mut problems);
-    let runs = runs::runs(spec, defaults, &mut problems);
+    let (hosts, origins) = expose::names(spec.expose.as_ref(), &mut problems);
+    let namespace = server.namespace().unwrap_or_default();
+    let url = address(&name, &namespace, &hosts, defaults);
+    let runs = runs::runs(spec, defaults, &url, &mut problems);
     let resources = resources::resources(spec.resources.as_ref(), runs.as_ref(), &mut problems);
     let network = network::network(spec.network.as_ref(), &mut problems);
     let disruption = scheduling::disruption(spec.disruption.as_ref(), &mut problems);
-    let (hosts, origins) = expose::names(spec.expose.as_ref(), &mut problems);
     let scheduling = scheduling::scheduling(spec.scheduling.as_ref(), &mut problems);
     let probes = probes::probes(spec, &mut problems);
     let drain_seconds = probes::drain(spec, &mut problems);
@@ -157,7 +164,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     let pod_annotations = metadata::pod_annotations(spec, &mut problems);
     match runs {
         Some(runs) if problems.0.is_empty() => Ok(Valid {
-            namespace: server.namespace().unwrap_or_default(),
+            namespace,
             uid: server.uid().unwrap_or_default(),
             cluster_domain: defaults.cluster_domain.clone(),
             operator_namespace: defaults.operator_namespace.clone(),
@@ -183,6 +190,12 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
         }),
         _ => Err(problems.0),
     }
+}
+
+/// The address under which clients know a bundled server: the first of its own names, or that of its Service.
+fn address(name: &str, namespace: &str, names: &[String], defaults: &Defaults) -> String {
+    let inside = || hosts::url(name, namespace, &defaults.cluster_domain, runs::BUNDLED_PORT, runs::BUNDLED_PATH);
+    names.first().map_or_else(inside, |host| format!("https://{host}{}", runs::BUNDLED_PATH))
 }
 
 /// Whether a name is an RFC 1035 label, as Services need it.

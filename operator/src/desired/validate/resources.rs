@@ -6,9 +6,7 @@ use k8s_openapi::{api::core::v1::ResourceRequirements, apimachinery::pkg::api::r
 use mcp_crds::{pod::Resources, quantity::Quantity as Written};
 
 use super::{Problems, Runs};
-
-/// What a bundled server gets when the spec says nothing: room for a few hundred connections.
-const BUNDLED: [(&str, &str, Option<&str>); 2] = [("cpu", "50m", None), ("memory", "32Mi", Some("256Mi"))];
+use crate::desired::bundled::Amounts;
 
 pub(super) fn resources(
     spec: Option<&Resources>,
@@ -17,7 +15,7 @@ pub(super) fn resources(
 ) -> ResourceRequirements {
     let Some(spec) = spec else {
         return match runs {
-            Some(Runs::Filesystem { .. }) => bundled(),
+            Some(Runs::Bundled(server)) => own(server.resources),
             _ => ResourceRequirements::default(),
         };
     };
@@ -50,11 +48,12 @@ fn typed(amounts: &BTreeMap<String, Written>) -> Option<BTreeMap<String, Quantit
     (!amounts.is_empty()).then(|| amounts.iter().map(typed).collect())
 }
 
-fn bundled() -> ResourceRequirements {
-    let named = |name: &str, amount: &str| (name.to_owned(), Quantity(amount.to_owned()));
+/// What a bundled server gets when the spec says nothing: room for a few hundred connections.
+fn own(amounts: Amounts) -> ResourceRequirements {
+    let named = |(name, amount): (&str, Quantity)| (name.to_owned(), amount);
     ResourceRequirements {
-        requests: Some(BUNDLED.iter().map(|(name, request, _)| named(name, request)).collect()),
-        limits: Some(BUNDLED.iter().filter_map(|(name, _, limit)| Some(named(name, (*limit)?))).collect()),
+        requests: Some(amounts.requests().into_iter().map(named).collect()),
+        limits: Some(amounts.limits().into_iter().map(named).collect()),
         ..ResourceRequirements::default()
     }
 }

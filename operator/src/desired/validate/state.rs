@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use mcp_crds::{McpServerSpec, kinds::Writes, pod::AccessMode};
 
-use super::Problems;
+use super::{Problems, volumes};
 
 /// Secrets and ConfigMaps that one spec may name, of each.
 const MOST_OBJECTS: usize = 8;
@@ -38,7 +38,7 @@ pub(super) fn replicas(spec: &McpServerSpec, problems: &mut Problems) {
     if let Some(state) = spec.state_in_the_pod() {
         let message = format!(
             "this server keeps {state} in its pod, and a second pod would not know it: set spec.replicas to 1 without \
-             autoscaling, or use postgres or Valkey"
+             autoscaling, or use postgres, Valkey or a volume that pods share"
         );
         problems.add(field, message);
     }
@@ -65,6 +65,7 @@ pub(super) fn objects(spec: &McpServerSpec, problems: &mut Problems) {
         config_maps.extend(volume.config_map.as_ref().map(|it| it.name.as_str()));
     }
     secrets.extend(mounted(spec));
+    config_maps.extend(authorities(spec));
     secrets.extend(spec.image_pull_secrets.iter().map(|it| it.name.as_str()));
     for (kind, named) in [("Secrets", secrets), ("ConfigMaps", config_maps)] {
         if named.len() > MOST_OBJECTS {
@@ -83,7 +84,15 @@ fn mounted(spec: &McpServerSpec) -> Vec<&str> {
     let valkey = server.custom.as_ref().and_then(|it| Some(&it.kv.as_ref()?.valkey.as_ref()?.secret_ref));
     let keys = spec.auth.as_ref().and_then(|it| Some(&it.api_key.as_ref()?.secret_ref));
     let consent = spec.tools.as_ref().and_then(|it| it.consent_key_ref.as_ref());
-    [database, product, order, valkey, keys, consent].into_iter().flatten().map(|it| it.name.as_str()).collect()
+    let audit = spec.audit.as_ref().and_then(|it| Some(&it.postgres.as_ref()?.secret_ref));
+    [database, product, order, valkey, keys, consent, audit].into_iter().flatten().map(|it| it.name.as_str()).collect()
+}
+
+/// ConfigMaps with certificates that a bundled server reads as files.
+pub(in crate::desired) fn authorities(spec: &McpServerSpec) -> impl Iterator<Item = &str> {
+    let database = spec.server.database.as_ref().and_then(|it| it.postgres.as_ref()?.ca_config_map_ref.as_ref());
+    let audit = spec.audit.as_ref().and_then(|it| it.postgres.as_ref()?.ca_config_map_ref.as_ref());
+    [database, audit].into_iter().flatten().map(|it| it.name.as_str())
 }
 
 /// Databases in files lie on volumes that exist, and not on a network: locks do not hold there, and data is lost.
@@ -109,6 +118,8 @@ pub(super) fn databases(spec: &McpServerSpec, problems: &mut Problems) {
                 "volume {name:?} is a network file system, where a database loses data: use a claim on a block device"
             );
             problems.add(field, message);
+        } else if volumes::is_read_only(volume) {
+            problems.add(field, format!("volume {name:?} cannot be written: use a claim on a block device"));
         }
     }
 }

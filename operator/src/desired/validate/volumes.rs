@@ -4,7 +4,7 @@ use k8s_openapi::{api::core::v1 as core, apimachinery::pkg::api::resource::Quant
 use mcp_crds::pod;
 
 use super::Problems;
-use crate::desired::pod::{OWN_PREFIX, ROOTS_DIR};
+use crate::desired::{bundled::DIRS, names::OWN_PREFIX};
 
 pub(super) fn volumes(volumes: &[pod::Volume], problems: &mut Problems) -> Vec<core::Volume> {
     problems.duplicates("spec.volumes", volumes.iter().map(|volume| volume.name.as_str()));
@@ -62,6 +62,13 @@ fn typed(volume: &pod::Volume, problems: &mut Problems) -> core::Volume {
     }
 }
 
+/// Whether nothing can be changed on a volume, whatever the mount says.
+pub(super) fn is_read_only(volume: &pod::Volume) -> bool {
+    let claim = volume.persistent_volume_claim.as_ref().and_then(|claim| claim.read_only);
+    let csi = volume.csi.as_ref().and_then(|csi| csi.read_only);
+    volume.config_map.is_some() || volume.secret.is_some() || claim == Some(true) || csi == Some(true)
+}
+
 pub(super) fn mounts(
     mounts: &[pod::VolumeMount],
     volumes: &[pod::Volume],
@@ -77,8 +84,10 @@ pub(super) fn mounts(
         if !mount.mount_path.starts_with('/') || mount.mount_path.contains("..") {
             problems.add(&field, "mountPath must be absolute and free of '..'");
         }
-        if mount.mount_path.strip_prefix(ROOTS_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-            problems.add(&field, format!("{ROOTS_DIR} holds the roots of Filesystem servers: mount it elsewhere"));
+        let below = |dir: &str| mount.mount_path.strip_prefix(dir);
+        let inside = |dir: &str| below(dir).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        if let Some(dir) = DIRS.iter().find(|dir| inside(dir)) {
+            problems.add(&field, format!("{dir} belongs to the bundled servers: mount it elsewhere"));
         }
         if mount.sub_path.as_ref().is_some_and(|path| path.starts_with('/') || path.contains("..")) {
             problems.add(&field, "subPath must be relative and free of '..'");
