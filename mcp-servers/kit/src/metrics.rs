@@ -72,6 +72,7 @@ struct PoolLabels {
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
+    direct: Counter,
     calls: Family<CallLabels, Counter>,
     durations: Family<ToolLabels, Histogram>,
     running: Gauge,
@@ -119,6 +120,8 @@ impl Metrics {
         registry.register("mcp_up", "1 while the process runs", up);
         registry.register("mcp_tool_calls_running", "Tool calls under way", running.clone());
         registry.register("mcp_http_requests", "HTTP requests to /mcp by status", requests.clone());
+        let direct = Counter::default();
+        registry.register("mcp_direct_calls", "Tool calls over HTTP that took the direct way", direct.clone());
         registry.register("mcp_tool_calls", "Tool calls by tool and outcome", calls.clone());
         registry.register("mcp_tool_call_duration_seconds", "Time a tool call took", durations.clone());
         let told =
@@ -134,7 +137,7 @@ impl Metrics {
         let open = Family::default();
         registry.register("mcp_breaker_open", "1 while a circuit breaker is open or on trial", open.clone());
         let (aws, pools) = (Aws::new(&mut registry), Pools::new(&mut registry));
-        Self { registry, requests, calls, durations, running, places, breakers, changes, open, aws, pools }
+        Self { registry, requests, direct, calls, durations, running, places, breakers, changes, open, aws, pools }
     }
 
     /// A call of an AWS service that ended.
@@ -173,6 +176,11 @@ impl Metrics {
 
     pub(crate) fn request(&self, status: u16) {
         self.requests.get_or_create(&RequestLabels { status }).inc();
+    }
+
+    /// A call that took the direct way.
+    pub(crate) fn direct_call(&self) {
+        self.direct.inc();
     }
 
     pub(crate) fn tool_call(&self, tool: &'static str, outcome: &'static str, duration: Duration) {

@@ -141,18 +141,15 @@ impl<H: ServerHandler> Front<H> {
         let response = if body::is_batch(&bytes) {
             self.batch(parts, &bytes, form).await?
         } else {
-            let response = match self.directly(&parts, &bytes, form).await {
-                Some(response) => response,
+            let direct = self.direct.as_ref().filter(|_| form == Form::Json);
+            let plan = direct.and_then(|direct| Some((direct, direct.plan(&parts, &bytes)?)));
+            let response = match plan {
+                Some((direct, plan)) => direct.run(plan, parts).await,
                 None => self.one(parts, bytes, form).await?,
             };
             error::forbid(response, form, &shortfall)
         };
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
-    }
-
-    async fn directly(&self, parts: &Parts, bytes: &Bytes, form: Form) -> Option<Response> {
-        let direct = self.direct.as_ref().filter(|_| form == Form::Json)?;
-        direct.answer(parts, bytes).await
     }
 
     async fn one(&self, mut parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
