@@ -98,7 +98,7 @@ impl Adapter {
     /// The tools this caller may see.
     fn seen(&self, asked: Asked<'_>) -> impl Iterator<Item = &Tool> {
         let principal = asked.of_transport::<Arc<Principal>>().cloned();
-        self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.may(tool.scope)))
+        self.registry.tools().filter(move |tool| principal.as_ref().is_none_or(|principal| principal.sees(tool.scope)))
     }
 
     /// Whether a method belongs to something this server has.

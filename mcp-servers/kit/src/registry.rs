@@ -128,6 +128,12 @@ impl Registry {
         self.shelf.all()
     }
 
+    /// The scopes of all there is, each once.
+    pub(crate) fn scopes(&self) -> Vec<String> {
+        let scopes = self.tools().map(|tool| tool.scope).chain(self.resources().map(|resource| resource.scope));
+        scopes.collect::<BTreeSet<&str>>().into_iter().map(String::from).collect()
+    }
+
     /// The resource this address belongs to.
     pub(crate) fn resource(&self, uri: &str) -> Option<(&Resource, Address)> {
         self.shelf.find(uri)

@@ -77,12 +77,14 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         .args(S::flags())
         .args(common_flags())
         .args(settings::access_flags())
+        .args(settings::token_flags())
         .args(settings::write_flags())
         .get_matches();
     let mut sources = Sources::new(matches);
     let common = Common::read(&mut sources);
     let registry = S::registry(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
-    let access = settings::access(&mut sources);
+    let scopes = registry.as_ref().map(Registry::scopes).unwrap_or_default();
+    let access = settings::access(&mut sources, &scopes, identity.title);
     let consent = settings::consent(&mut sources);
     let problems = sources.finish();
     let (Some(common), Some(registry), Some(access), Some(consent), true) =
@@ -143,7 +145,7 @@ async fn over_http<H: ServerHandler>(
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
     let routes =
         http::routes(&handler, direct, metrics, Door { allow, access: Arc::clone(&access) }, Arc::clone(&lifecycle));
-    tokio::spawn(access.reload(lifecycle.cut.clone()));
+    tokio::spawn(access.refresh(lifecycle.cut.clone()));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));
     let mut serving = tokio::spawn(listen::serve(main, routes, Limits::STANDARD, lifecycle.closing.clone()));

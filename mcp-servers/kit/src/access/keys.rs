@@ -1,16 +1,16 @@
-//! API keys: a mounted file with a name, a key or its hash, and scopes for each.
+//! API keys: a mounted file with a name, a key or its hash, and scopes for each; or with nothing but keys, one a line.
 //!
 //! Only hashes are kept, and a presented key is compared with every one of them in constant time: how long an answer
 //! takes says nothing about any key.
 
 use std::{io::Read, path::Path, sync::Arc};
 
-use governor::{Quota, RateLimiter};
+use governor::Quota;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use super::Principal;
+use super::principal::{Limit, Principal, Rights};
 
 /// The largest file of keys.
 const LARGEST: u64 = 1024 * 1024;
@@ -49,6 +49,35 @@ impl Keys {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
+        let first = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
+        match first {
+            Some(line) if !line.starts_with("keys:") && !line.starts_with(['{', '-']) => Self::lines(text),
+            _ => Self::yaml(text),
+        }
+    }
+
+    /// One key a line, for every tool. Its name says which it is without saying what it is.
+    fn lines(text: &str) -> Result<Self, String> {
+        let mut keys: Vec<(Hash, Arc<Principal>)> = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let (line, at) = (line.trim(), index + 1);
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line.len() < SHORTEST || !line.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(format!("line {at}: expected a key of at least {SHORTEST} characters, without blanks"));
+            }
+            let hash: Hash = Sha256::digest(line).into();
+            if keys.iter().any(|(other, _)| *other == hash) {
+                return Err(format!("line {at}: this key is there twice"));
+            }
+            let name = hash.iter().take(4).fold("key-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+            keys.push((hash, Arc::new(Principal { name: name.into(), rights: Rights::All, limit: Limit::None })));
+        }
+        if keys.is_empty() { Err("expected at least one key".to_owned()) } else { Ok(Self(keys)) }
+    }
+
+    fn yaml(text: &str) -> Result<Self, String> {
         // The library's message could quote the file.
         let wrong = |error: serde_yaml::Error| match error.location() {
             Some(place) => format!("not of the expected form at line {}, column {}", place.line(), place.column()),
@@ -71,7 +100,8 @@ impl Keys {
                 }
                 _ => return Err(format!("{at}: expected either key or sha256")),
             };
-            let principal = Principal { name: entry.name.into(), scopes: entry.scopes, limiter: None };
+            let rights = entry.scopes.map_or(Rights::All, Rights::Scopes);
+            let principal = Principal { name: entry.name.into(), rights, limit: Limit::None };
             keys.push((hash, Arc::new(principal)));
         }
         if keys.is_empty() { Err("expected at least one key".to_owned()) } else { Ok(Self(keys)) }
@@ -97,19 +127,20 @@ impl Keys {
     /// Whether these are the keys, names and scopes of `other`.
     pub(super) fn same_as(&self, other: &Self) -> bool {
         let told =
-            |(hash, principal): &(Hash, Arc<Principal>)| (*hash, Arc::clone(&principal.name), principal.scopes.clone());
+            |(hash, principal): &(Hash, Arc<Principal>)| (*hash, Arc::clone(&principal.name), principal.rights.clone());
         self.0.iter().map(told).eq(other.0.iter().map(told))
     }
 
     /// Gives every principal its limit: the one it had, if it had one, so that a change of keys is no fresh start.
     pub(super) fn with_limits(self, before: &Self, quota: Option<Quota>) -> Self {
-        let Some(quota) = quota else { return self };
+        if quota.is_none() {
+            return self;
+        }
         let limited = self.0.into_iter().map(|(hash, principal)| {
             let had = before.0.iter().find(|(_, other)| other.name == principal.name);
-            let limiter = had.and_then(|(_, other)| other.limiter.clone());
-            let limiter = limiter.unwrap_or_else(|| Arc::new(RateLimiter::direct(quota)));
-            let (name, scopes) = (Arc::clone(&principal.name), principal.scopes.clone());
-            (hash, Arc::new(Principal { name, scopes, limiter: Some(limiter) }))
+            let limit = had.map_or_else(|| Limit::own(quota), |(_, other)| other.limit.clone());
+            let (name, rights) = (Arc::clone(&principal.name), principal.rights.clone());
+            (hash, Arc::new(Principal { name, rights, limit }))
         });
         Self(limited.collect())
     }
@@ -145,6 +176,17 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_have_one_key_a_line() {
+        let other = "another-key-of-good-length";
+        let keys = Keys::parse(&format!("# for the agents\n\n{LONG}\n  {other}\r\n")).unwrap();
+        assert_eq!(keys.len(), 2);
+        let hash = format!("{:x}", Sha256::digest(LONG));
+        assert_eq!(*keys.find(LONG.as_bytes()).unwrap().name, format!("key-{}", &hash[..8]));
+        assert!(keys.find(other.as_bytes()).unwrap().may("write"));
+        assert!(keys.find(b"# for the agents").is_none());
+    }
+
+    #[test]
     fn what_is_wrong_is_told_without_any_key() {
         for (text, word) in [
             ("keys: []", "at least one"),
@@ -157,6 +199,12 @@ mod tests {
                 "own",
             ),
             ("keys: correct-horse-battery-staple", "form"),
+            ("", "form"),
+            ("# nothing", "form"),
+            ("correct-horse-battery-staple\nshort", "line 2"),
+            ("correct-horse-battery-staple correct-horse", "line 1"),
+            ("correct-horse-battery-staple\n\ncorrect-horse-battery-staple", "line 3: this key is there twice"),
+            ("key: correct-horse-battery-staple", "line 1"),
             ("keys: [{name: a, correct-horse-battery-staple: x}]", "form"),
         ] {
             let error = Keys::parse(text).unwrap_err();

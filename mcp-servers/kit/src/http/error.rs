@@ -12,7 +12,7 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{accept::Form, is_error};
-use crate::access::{Denied, Shortfall};
+use crate::access::{Access, Denied, Shortfall};
 
 /// The longest plain-text error that is taken over from rmcp.
 const TEXT_LIMIT: usize = 4096;
@@ -51,18 +51,34 @@ impl Refusal {
     }
 
     /// RFC 6750, section 3: without a token the challenge alone, with a wrong one the error too.
-    pub(super) fn denied(denied: Denied) -> Self {
-        let challenge = |text| Some(Box::new((header::WWW_AUTHENTICATE, HeaderValue::from_static(text))));
+    pub(super) fn denied(denied: Denied, access: &Access) -> Self {
+        let challenged = |status, error, told, message: String| {
+            let header = (header::WWW_AUTHENTICATE, access.challenge(error, told, None));
+            Self { header: Some(Box::new(header)), ..Self::new(status, message) }
+        };
+        let wrong = Some("invalid_token");
         match denied {
             Denied::Missing => {
-                let message = "expected an API key, as `Authorization: Bearer KEY` or `X-Api-Key: KEY`, found none";
-                let header = challenge(r#"Bearer realm="mcp""#);
-                Self { header, ..Self::new(StatusCode::UNAUTHORIZED, message) }
+                let message = format!("expected {}, found none", access.wanted());
+                challenged(StatusCode::UNAUTHORIZED, None, None, message)
             }
             Denied::Unknown => {
                 let message = "the API key is not among those this server accepts; it may have been replaced";
-                let header = challenge(r#"Bearer realm="mcp", error="invalid_token""#);
-                Self { header, ..Self::new(StatusCode::UNAUTHORIZED, message) }
+                challenged(StatusCode::UNAUTHORIZED, wrong, None, message.to_owned())
+            }
+            Denied::Token(why) => {
+                let message = format!("the token is not accepted: {why}");
+                challenged(StatusCode::UNAUTHORIZED, wrong, Some(why), message)
+            }
+            Denied::Scope => {
+                let message = "the token lacks a scope that every token must have here; WWW-Authenticate names them";
+                challenged(StatusCode::FORBIDDEN, Some("insufficient_scope"), None, message.to_owned())
+            }
+            Denied::Unavailable => {
+                let message =
+                    "whether the token is good cannot be told: the issuer's keys cannot be fetched; try again";
+                let header = Some(Box::new((header::RETRY_AFTER, HeaderValue::from_static("10"))));
+                Self { header, ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
             }
             Denied::TooMany(wait) => {
                 let seconds = wait.as_secs() + 1;
@@ -92,15 +108,13 @@ impl IntoResponse for Refusal {
 }
 
 /// Says by status and challenge that a scope is missing (RFC 6750, section 3.1), where the answer is not under way already.
-pub(super) fn forbid(mut response: Response, form: Form, shortfall: &Shortfall) -> Response {
+pub(super) fn forbid(mut response: Response, form: Form, shortfall: &Shortfall, access: &Access) -> Response {
     if let Some(scope) = shortfall.0.get()
         && form == Form::Json
     {
         *response.status_mut() = StatusCode::FORBIDDEN;
-        let challenge = format!(r#"Bearer realm="mcp", error="insufficient_scope", scope="{scope}""#);
-        if let Ok(challenge) = HeaderValue::try_from(challenge) {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-        }
+        let challenge = access.challenge(Some("insufficient_scope"), None, Some(scope));
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     response
 }

@@ -1,8 +1,8 @@
-//! The HTTP front: `/mcp`, `/health` and `/ready` on the main port.
+//! The HTTP front: `/mcp`, `/health`, `/ready` and the metadata of RFC 9728 on the main port.
 //!
 //! In: requests from anywhere. Out: requests rmcp may trust, and its answers in one form. Order: size of headers and
-//! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → API key and
-//! rate limit → body size → the direct way to a tool, or JSON → rmcp.
+//! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → API key or
+//! token and rate limit → body size → the direct way to a tool, or JSON → rmcp.
 
 mod accept;
 mod allow;
@@ -13,6 +13,7 @@ mod cors;
 mod direct;
 mod error;
 pub(crate) mod listen;
+mod metadata;
 
 use std::sync::Arc;
 
@@ -35,7 +36,7 @@ use rmcp::{
 pub(crate) use allow::AllowList;
 
 use crate::{
-    access::{Access, Principal, Shortfall},
+    access::{Access, Denied, Principal, Shortfall},
     capacity::Slot,
     health,
     lifecycle::Lifecycle,
@@ -80,12 +81,14 @@ pub(crate) fn routes<H: ServerHandler>(
     let json = service(handler, &lifecycle, Form::Json);
     let events = service(handler, &lifecycle, Form::Events);
     let direct = direct.map(|adapter| Direct::new(adapter, lifecycle.cut.clone()));
+    let metadata = metadata::routes(Arc::clone(&door.access));
     let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, direct, json, events });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp::<H>).with_state(front))
         .route("/health", get(health::alive))
         .route("/ready", get(ready))
+        .merge(metadata)
         .fallback(|| async { Refusal::not_found().into_response() })
 }
 
@@ -130,7 +133,7 @@ impl<H: ServerHandler> Front<H> {
         }
         let form = accept::choose(&parts.headers)?;
         accept::content_type(&parts.headers)?;
-        let principal = self.door.access.admit(&parts.headers).map_err(Refusal::denied)?;
+        let principal = self.door.access.admit(&parts.headers).await.map_err(|denied| self.denied(denied))?;
         parts.extensions.insert(principal);
         let (bytes, _permit) = body::read(body, BODY_LIMIT, &self.bodies).await?;
         let slot = Arc::new(Slot::default());
@@ -147,9 +150,13 @@ impl<H: ServerHandler> Front<H> {
                 Some((direct, plan)) => direct.run(plan, parts).await,
                 None => self.one(parts, bytes, form).await?,
             };
-            error::forbid(response, form, &shortfall)
+            error::forbid(response, form, &shortfall, &self.door.access)
         };
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
+    }
+
+    fn denied(&self, denied: Denied) -> Refusal {
+        Refusal::denied(denied, &self.door.access)
     }
 
     async fn one(&self, mut parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
@@ -170,7 +177,7 @@ impl<H: ServerHandler> Front<H> {
         // The first of them was counted when the request was let in.
         let more = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         if let Some(principal) = parts.extensions.get::<Arc<Principal>>() {
-            principal.spend(more).map_err(Refusal::denied)?;
+            principal.spend(more).map_err(|denied| self.denied(denied))?;
         }
         let mut answers = batch::Answers::default();
         for message in messages {

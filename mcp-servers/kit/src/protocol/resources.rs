@@ -80,5 +80,5 @@ fn seen<'a>(adapter: &'a Adapter, asked: Asked<'_>) -> impl Iterator<Item = &'a 
     adapter
         .registry
         .resources()
-        .filter(move |resource| principal.as_ref().is_none_or(|principal| principal.may(resource.scope)))
+        .filter(move |resource| principal.as_ref().is_none_or(|principal| principal.sees(resource.scope)))
 }

@@ -1,13 +1,13 @@
-//! The settings of the door: API keys, rate limit, and which tools there are at all.
+//! The settings of the door: API keys, tokens, rate limit, and which tools there are at all.
 
 use std::{collections::BTreeSet, num::NonZeroU32, path::PathBuf};
 
 use clap::Arg;
 use governor::Quota;
 
-use super::{flag, repeated, sources::Sources};
+use super::{flag, repeated, sources::Sources, token};
 use crate::{
-    access::{Access, Keys},
+    access::{Access, Credentials, Keys},
     registry::Registry,
 };
 
@@ -17,8 +17,8 @@ pub(crate) fn flags() -> [Arg; 5] {
         flag(
             "api-keys",
             "FILE",
-            "Every request over HTTP needs one of the API keys in this YAML file, as a bearer token or X-Api-Key: \
-             keys: [{name, key or sha256, scopes}]. Changes are picked up [default: no keys are needed]",
+            "Every request over HTTP needs one of the API keys in this file, as a bearer token or X-Api-Key: \
+             keys: [{name, key or sha256, scopes}], or one key a line. Changes are picked up [default: no keys are needed]",
         ),
         flag(
             "rate-limit",
@@ -35,15 +35,17 @@ pub(crate) fn flags() -> [Arg; 5] {
     ]
 }
 
-/// Reads keys and limit; `None` exactly when there were problems.
-pub(crate) fn access(sources: &mut Sources) -> Option<Access> {
+/// Reads keys, tokens and limit; `None` exactly when there were problems.
+pub(crate) fn access(sources: &mut Sources, tool_scopes: &[String], title: &str) -> Option<Access> {
+    let told = token::read(sources, tool_scopes, title);
     let keys = sources.one("api-keys").map(|given| {
         let path = PathBuf::from(&given.text);
         let read = Keys::read(&path);
         match read {
             Ok(keys) => Some((path, keys)),
             Err(error) => {
-                let expected = "a file such as `keys: [{name: alice, sha256: <hex>, scopes: [read]}]`";
+                let expected =
+                    "a file such as `keys: [{name: alice, sha256: <hex>, scopes: [read]}]`, or of one key a line";
                 sources.problems.add(given.at, expected, error, "correct the file or the path");
                 None
             }
@@ -65,7 +67,8 @@ pub(crate) fn access(sources: &mut Sources) -> Option<Access> {
         Some(keys) => Some(keys?),
         None => None,
     };
-    Some(Access::new(keys, quota))
+    let token::Read { tokens, probe, protected } = told?;
+    Some(Access::new(Credentials { keys, tokens, probe }, protected, quota))
 }
 
 /// A number that may be left out; `Err` when it was wrong, which is told already.

@@ -10,6 +10,7 @@ mod document;
 mod names;
 mod problem;
 mod sources;
+mod token;
 mod writes;
 
 pub use common::{Common, LogFormat};
@@ -21,6 +22,7 @@ pub use writes::Writes;
 pub(crate) use access::{access, flags as access_flags, gate};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
+pub(crate) use token::flags as token_flags;
 pub(crate) use writes::{consent, flags as write_flags};
 
 use clap::{Arg, ArgAction};
