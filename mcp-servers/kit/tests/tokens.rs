@@ -117,7 +117,7 @@ fn every_other_token_is_refused_and_told_why() {
         ("critical extension", issuer.signer("ec").critical(&good), 401, "critical extensions", wrong),
         ("huge", changed(json!({"pad": "x".repeat(9000)})), 401, "larger than 8 KiB", wrong),
         ("no token", "a.b.c".to_owned(), 401, "malformed", wrong),
-        ("no form", "opaque".to_owned(), 401, "not among those", wrong),
+        ("no form", "opaque".to_owned(), 401, "expected a token", wrong),
         ("missing scope", changed(json!({"scope": "read"})), 403, "lacks a scope", "error=\"insufficient_scope\""),
     ] {
         let answer = with(&server, &token, &list());
@@ -129,6 +129,7 @@ fn every_other_token_is_refused_and_told_why() {
         assert!(answer.head.contains(&format!("resource_metadata=\"{metadata}\"")), "{what}: {}", answer.head);
         assert!(answer.head.contains("scope=\"mcp\""), "{what}: {}", answer.head);
     }
+    assert_eq!(server.post(&[("x-api-key", signed.as_str())], &list()).status, 401, "a token is no API key");
     let missing = server.post(&[], &list());
     assert_eq!(missing.status, 401);
     assert!(missing.head.contains("resource_metadata=") && !missing.head.contains("error="), "{}", missing.head);

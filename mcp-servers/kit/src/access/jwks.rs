@@ -187,7 +187,11 @@ impl Jwks {
             match self.get::<Metadata>(place.clone()).await {
                 Ok(found) if same_issuer(&found.issuer, self.issuer.as_str()) => {
                     let uri = found.jwks_uri.parse::<Url>().map_err(|error| format!("{place}: jwks_uri: {error}"))?;
-                    return if is_safe(&uri) { Ok(uri) } else { Err(format!("{place}: jwks_uri {uri} is not https")) };
+                    return if may_name(&self.issuer, &uri) {
+                        Ok(uri)
+                    } else {
+                        Err(format!("{place}: jwks_uri {uri} is not https"))
+                    };
                 }
                 Ok(found) => told.push(format!("{place}: expected issuer {}, found {}", self.issuer, found.issuer)),
                 Err(error) => told.push(error),
@@ -246,6 +250,11 @@ fn same_issuer(left: &str, right: &str) -> bool {
     left.trim_end_matches('/') == right.trim_end_matches('/')
 }
 
+/// Whether an issuer may say that its keys are there: one elsewhere has no business on this machine.
+fn may_name(issuer: &Url, uri: &Url) -> bool {
+    is_safe(uri) && (is_loopback(issuer) || !is_loopback(uri))
+}
+
 /// Whether nobody on the way can change what is fetched.
 pub(crate) fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
@@ -294,6 +303,18 @@ mod tests {
             "/.well-known/openid-configuration/t/v2",
         ];
         assert_eq!(told("https://id.example.com/t/v2"), tenant);
+    }
+
+    #[test]
+    fn an_issuer_elsewhere_cannot_send_us_to_this_machine() {
+        for (issuer, uri, may) in [
+            ("https://id.example.com", "https://keys.example.com/jwks", true),
+            ("https://id.example.com", "https://127.0.0.1/jwks", false),
+            ("https://id.example.com", "http://localhost:9090/metrics", false),
+            ("http://127.0.0.1:1", "http://127.0.0.1:2/jwks", true),
+        ] {
+            assert_eq!(may_name(&issuer.parse().unwrap(), &uri.parse().unwrap()), may, "{issuer} {uri}");
+        }
     }
 
     #[test]

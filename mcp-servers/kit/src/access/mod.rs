@@ -102,7 +102,10 @@ impl Access {
         if let Some(principal) = self.keys().find(shown) {
             return Ok(principal);
         }
-        let token = std::str::from_utf8(shown).ok().filter(|text| token::is_token(text)).ok_or(Denied::Unknown)?;
+        // Tokens travel in Authorization alone (RFC 9728 would name other ways).
+        let bearer = headers.contains_key(header::AUTHORIZATION);
+        let token = std::str::from_utf8(shown).ok().filter(|text| bearer && token::is_token(text));
+        let token = token.ok_or(Denied::Unknown)?;
         let (name, rights) = match (&self.probe, &self.tokens) {
             (Some(probe), _) if Probe::claims(token) => probe.verify(token, &host(headers))?,
             (_, Some(tokens)) => tokens.verify(token).await?,

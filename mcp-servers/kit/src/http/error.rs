@@ -63,8 +63,8 @@ impl Refusal {
                 challenged(StatusCode::UNAUTHORIZED, None, None, message)
             }
             Denied::Unknown => {
-                let message = "the API key is not among those this server accepts; it may have been replaced";
-                challenged(StatusCode::UNAUTHORIZED, wrong, None, message.to_owned())
+                let message = format!("expected {}, found none of those this server accepts", access.wanted());
+                challenged(StatusCode::UNAUTHORIZED, wrong, None, message)
             }
             Denied::Token(why) => {
                 let message = format!("the token is not accepted: {why}");
