@@ -1,4 +1,4 @@
-//! One tool call on its way: a place among the others, time limit, panic guard, response budget, counters. Every way into a tool or resource goes through here.
+//! One tool call on its way: a place among the others, time limit, panic guard, response budget, audit, counters. Every way into a tool or resource goes through here.
 
 use std::{
     sync::Arc,
@@ -10,9 +10,11 @@ use serde_json::{Map, Value};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::{
+    audit::Audit,
     breaker::{Breakers, Outcome},
     capacity::{Capacity, Class, Place, Slot},
     metrics::Metrics,
+    origin::Origin,
     resource::{Address, Contents, Resource},
     tool::{Answer, Failure, Tool, ToolError},
     trail::{AwsCall, Trail},
@@ -128,7 +130,8 @@ impl Call {
 /// On whose behalf a call runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    pub(crate) principal: Arc<str>,
+    /// The request it came in.
+    pub(crate) origin: Arc<Origin>,
     /// Fires when nobody waits any more.
     pub(crate) gone: CancellationToken,
 }
@@ -146,15 +149,16 @@ struct Bounds {
 #[derive(Debug)]
 pub(crate) struct Pipeline {
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Arc<Audit>,
     capacity: Capacity,
     breakers: Arc<Breakers>,
 }
 
 impl Pipeline {
-    pub(crate) fn new(metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn new(metrics: Arc<Metrics>, audit: Arc<Audit>) -> Self {
         let capacity = Capacity::new(&metrics);
         let breakers = Arc::new(Breakers::new(Arc::clone(&metrics)));
-        Self { metrics, capacity, breakers }
+        Self { metrics, audit, capacity, breakers }
     }
 
     /// Runs one call of `tool`. Its place stays taken for as long as `slot` is held.
@@ -166,12 +170,20 @@ impl Pipeline {
         slot: &Slot,
     ) -> Result<Answer, ToolError> {
         let start = Instant::now();
+        let open = self.audit.begin(&caller.origin, tool, &arguments);
+        if !open.intend().await {
+            open.refused("audit_unavailable");
+            self.metrics.refused(tool.name, "audit_unavailable");
+            return Err(unrecorded(tool.name));
+        }
+        let trail = Arc::new(Trail::new(Arc::clone(&self.metrics)));
         let Tool { name, class, budget, timeout, .. } = *tool;
         let bounds = Bounds { name, class, budget, timeout };
-        let result = self.placed(bounds, caller, slot, |call| tool.run(arguments, call)).await;
+        let result = self.placed(bounds, caller, slot, &trail, |call| tool.run(arguments, call)).await;
         let result = result.and_then(|answer| within_budget(bounds, answer.bytes).map(|()| answer));
         let outcome = result.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
         self.metrics.tool_call(tool.name, outcome, start.elapsed());
+        open.done(outcome, result.as_ref().ok().map(|answer| answer.bytes), trail.take()).await;
         tracing::debug!(tool = tool.name, outcome, elapsed_us = start.elapsed().as_micros(), "tool call");
         result
     }
@@ -186,8 +198,14 @@ impl Pipeline {
     ) -> Result<Contents, ToolError> {
         let Resource { uri: name, budget, timeout, .. } = *resource;
         let bounds = Bounds { name, class: Class::Standard, budget, timeout };
-        let contents = self.placed(bounds, caller, slot, |call| resource.read(address, call)).await?;
-        within_budget(bounds, contents.bytes()).map(|()| contents)
+        let open = self.audit.begin_read(&caller.origin);
+        let trail = Arc::new(Trail::new(Arc::clone(&self.metrics)));
+        trail.resource(address.uri());
+        let contents = self.placed(bounds, caller, slot, &trail, |call| resource.read(address, call)).await;
+        let contents = contents.and_then(|contents| within_budget(bounds, contents.bytes()).map(|()| contents));
+        let outcome = contents.as_ref().map_or_else(|error| error.kind.label(), |_| "ok");
+        open.done(outcome, contents.as_ref().ok().map(Contents::bytes), trail.take()).await;
+        contents
     }
 
     async fn placed<T: Send + 'static>(
@@ -195,6 +213,7 @@ impl Pipeline {
         bounds: Bounds,
         caller: &Caller,
         slot: &Slot,
+        trail: &Arc<Trail>,
         work: impl FnOnce(Call) -> BoxFuture<'static, Result<T, ToolError>>,
     ) -> Result<T, ToolError> {
         let place = tokio::select! {
@@ -203,9 +222,16 @@ impl Pipeline {
         };
         slot.keep(&place);
         let _running = self.metrics.running();
-        let trail = Arc::new(Trail::new(Arc::clone(&self.metrics)));
-        guarded(bounds, work, caller, place, (Arc::clone(&self.breakers), trail)).await
+        guarded(bounds, work, caller, place, (Arc::clone(&self.breakers), Arc::clone(trail))).await
     }
+}
+
+fn unrecorded(tool: &str) -> ToolError {
+    let message = format!(
+        "{tool} was not called and nothing was changed: the audit record that has to be kept first cannot be stored; \
+         try again later, tools that only read go on"
+    );
+    ToolError::of(Failure::Audit, message)
 }
 
 fn busy(bounds: Bounds) -> ToolError {
@@ -231,7 +257,7 @@ async fn guarded<T: Send + 'static>(
         budget,
         deadline: Instant::now() + timeout,
         cancelled,
-        principal: Arc::clone(&caller.principal),
+        principal: Arc::clone(&caller.origin.principal),
         _place: Some(place),
         breakers: Some(breakers),
         trail,

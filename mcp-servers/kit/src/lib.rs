@@ -6,6 +6,7 @@
 //! names no type of the protocol library.
 
 mod access;
+mod audit;
 mod breaker;
 mod call;
 mod capacity;
@@ -15,8 +16,8 @@ pub mod fixtures;
 mod health;
 mod http;
 mod lifecycle;
-mod logging;
 mod metrics;
+mod origin;
 mod page;
 mod prompt;
 mod protocol;
@@ -26,6 +27,7 @@ mod resource;
 mod run;
 pub mod settings;
 mod stdio;
+mod telemetry;
 mod tool;
 mod trail;
 

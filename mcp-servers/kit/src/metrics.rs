@@ -67,6 +67,22 @@ struct PoolLabels {
     pool: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct SinkLabels {
+    sink: &'static str,
+}
+
+/// An operation by OpenTelemetry's names.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(crate) struct OperationLabels {
+    pub(crate) mcp_method_name: &'static str,
+    /// Empty where no tool of this server is meant.
+    pub(crate) gen_ai_tool_name: &'static str,
+    /// `tool_error`, a JSON-RPC code, or empty: our own codes, so there are few.
+    pub(crate) error_type: String,
+    pub(crate) network_transport: &'static str,
+}
+
 /// All metrics of the process.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -82,6 +98,16 @@ pub(crate) struct Metrics {
     open: Family<OpenLabels, Gauge>,
     aws: Aws,
     pools: Pools,
+    audit: AuditCounters,
+    operations: Family<OperationLabels, Histogram>,
+}
+
+/// What is counted of the audit.
+#[derive(Debug)]
+struct AuditCounters {
+    written: Family<SinkLabels, Counter>,
+    lost: Family<SinkLabels, Counter>,
+    failing: Family<SinkLabels, Gauge>,
 }
 
 /// What is counted of AWS calls.
@@ -137,7 +163,46 @@ impl Metrics {
         let open = Family::default();
         registry.register("mcp_breaker_open", "1 while a circuit breaker is open or on trial", open.clone());
         let (aws, pools) = (Aws::new(&mut registry), Pools::new(&mut registry));
-        Self { registry, requests, direct, calls, durations, running, places, breakers, changes, open, aws, pools }
+        let audit = AuditCounters::new(&mut registry);
+        let operations = Family::<OperationLabels, Histogram>::new_with_constructor(coarse);
+        registry.register(
+            "mcp_server_operation_duration_seconds",
+            "Time a request of MCP took (mcp.server.operation.duration of OpenTelemetry)",
+            operations.clone(),
+        );
+        Self {
+            registry,
+            requests,
+            direct,
+            calls,
+            durations,
+            running,
+            places,
+            breakers,
+            changes,
+            open,
+            aws,
+            pools,
+            audit,
+            operations,
+        }
+    }
+
+    /// A request that was answered.
+    pub(crate) fn operation(&self, labels: &OperationLabels, duration: Duration) {
+        self.operations.get_or_create(labels).observe(duration.as_secs_f64());
+    }
+
+    pub(crate) fn audit_written(&self, sink: &'static str, records: u64) {
+        self.audit.written.get_or_create(&SinkLabels { sink }).inc_by(records);
+    }
+
+    pub(crate) fn audit_lost(&self, sink: &'static str) {
+        self.audit.lost.get_or_create(&SinkLabels { sink }).inc();
+    }
+
+    pub(crate) fn audit_failing(&self, sink: &'static str, failing: bool) {
+        self.audit.failing.get_or_create(&SinkLabels { sink }).set(i64::from(failing));
     }
 
     /// A call of an AWS service that ended.
@@ -231,6 +296,16 @@ impl Aws {
         }
         let other = || "other".to_owned();
         AwsLabels { service: other(), operation: other(), region: other() }
+    }
+}
+
+impl AuditCounters {
+    fn new(registry: &mut Registry) -> Self {
+        let (written, lost, failing) = (Family::default(), Family::default(), Family::default());
+        registry.register("mcp_audit_records", "Audit records stored, by where they go", written.clone());
+        registry.register("mcp_audit_lost", "Audit records that could not be kept", lost.clone());
+        registry.register("mcp_audit_failing", "1 while audit records cannot be stored", failing.clone());
+        Self { written, lost, failing }
     }
 }
 

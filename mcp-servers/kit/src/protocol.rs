@@ -16,10 +16,10 @@ use rmcp::{
         CustomRequest, CustomResult, ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation,
         InitializeRequestParams, InitializeResult, InitializeResultMethod, ListPromptsResult,
         ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-        ReadResourceRequestParams, ReadResourceResponse, RequestMetaObject, ResourceContents, ServerCapabilities,
-        ServerConfig, ToolAnnotations,
+        ReadResourceRequestParams, ReadResourceResponse, RequestId, RequestMetaObject, ResourceContents,
+        ServerCapabilities, ServerConfig, ToolAnnotations,
     },
-    service::RequestContext,
+    service::{Peer, RequestContext},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -27,10 +27,12 @@ use crate::{
     access::{Principal, Shortfall},
     call::{Caller, Pipeline, STDIO},
     capacity::Slot,
-    consent::Consent,
+    consent::{Consent, TOKEN},
+    origin::{Client, Origin, Parent, Transport},
     prompt::Prompt,
     registry::Registry,
     run::Identity,
+    telemetry::operation::{Failed, Target, observe},
     tool::{Answer, Content, Tool, ToolError},
 };
 
@@ -61,6 +63,10 @@ pub(crate) struct Adapter {
 pub(crate) struct Asked<'a> {
     /// The `_meta` of the request.
     pub(crate) meta: &'a RequestMetaObject,
+    /// Its id, as the client chose it.
+    pub(crate) id: &'a RequestId,
+    /// Who said at the beginning of a conversation what it is; nobody where requests say so themselves.
+    pub(crate) peer: Option<&'a Peer<RoleServer>>,
     /// Its HTTP head, with what our front left in the extensions; nothing over stdio.
     pub(crate) parts: Option<&'a Parts>,
     /// Fires when nobody waits for the answer any more.
@@ -69,7 +75,13 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     fn of(context: &'a RequestContext<RoleServer>) -> Self {
-        Self { meta: &context.meta, parts: context.extensions.get(), gone: &context.ct }
+        Self {
+            meta: &context.meta,
+            id: &context.id,
+            peer: Some(&context.peer),
+            parts: context.extensions.get(),
+            gone: &context.ct,
+        }
     }
 
     /// Whether the request says of itself that it is of the stateless era.
@@ -84,8 +96,27 @@ impl<'a> Asked<'a> {
 
     /// On whose behalf the request runs.
     fn caller(&self) -> Caller {
-        let principal = self.of_transport::<Arc<Principal>>().map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name));
-        Caller { principal, gone: self.gone.clone() }
+        Caller { origin: Arc::new(self.origin()), gone: self.gone.clone() }
+    }
+
+    /// The request, as records of it tell.
+    fn origin(&self) -> Origin {
+        let header = |name: &str| self.parts?.headers.get(name)?.to_str().ok();
+        // The conventions put `_meta` first: one HTTP request may carry what others began.
+        let parent = self.meta.get_traceparent().and_then(|it| Parent::parse(it, self.meta.get_tracestate()));
+        let parent = parent.or_else(|| Parent::parse(header("traceparent")?, header("tracestate")));
+        let peer = || self.peer.and_then(Peer::peer_info);
+        let client = self.meta.client_info().or_else(|| peer().map(|peer| peer.client_info.clone()));
+        let version = self.meta.protocol_version().map(|version| version.to_string());
+        let version = version.or_else(|| header("mcp-protocol-version").map(str::to_owned));
+        Origin {
+            principal: self.of_transport::<Arc<Principal>>().map_or_else(|| STDIO.into(), |it| Arc::clone(&it.name)),
+            client: client.map(|it| Client { name: it.name, version: it.version }),
+            request: Some(self.id.to_string()),
+            version: version.or_else(|| peer().map(|peer| peer.protocol_version.to_string())),
+            transport: if self.parts.is_some() { Transport::Tcp } else { Transport::Pipe },
+            parent,
+        }
     }
 
     /// What the transport holds until the answer is sent; over stdio, what is held until it is made.
@@ -121,8 +152,21 @@ impl Adapter {
             let _ = shortfall.0.set(scope);
         }
         self.pipeline.metrics.refused(name, "forbidden");
+        self.pipeline.audit.refuse(&asked.origin(), Some(name), "insufficient_scope");
         let message = format!("{name} needs the scope {scope:?}, which {:?} does not have", principal.name);
         Err(ErrorData::invalid_request(message, None))
+    }
+
+    /// Runs what a request asks for, within its span.
+    async fn observe<T>(
+        &self,
+        method: &'static str,
+        target: Target<'_>,
+        asked: Asked<'_>,
+        work: impl Future<Output = Result<T, ErrorData>>,
+    ) -> Result<T, ErrorData> {
+        let failed = |done: &Result<T, ErrorData>| done.as_ref().err().map(|error| Failed::Code(error.code.0));
+        observe(&self.pipeline.metrics, method, target, &asked.origin(), work, failed).await
     }
 
     /// One call of a tool. Every way to a tool, rmcp's and the direct one, comes through here.
@@ -131,22 +175,47 @@ impl Adapter {
         request: CallToolRequestParams,
         asked: Asked<'_>,
     ) -> Result<CallToolResponse, ErrorData> {
+        let target = self.registry.get(&request.name).map_or(Target::Nothing, |tool| Target::Tool(tool.name));
+        let failed = |done: &Result<CallToolResponse, ErrorData>| match done {
+            Err(error) => Some(Failed::Code(error.code.0)),
+            Ok(CallToolResponse::Complete(result)) if result.is_error == Some(true) => Some(Failed::Tool),
+            Ok(_) => None,
+        };
+        let origin = Arc::new(asked.origin());
+        let work = self.admitted(request, asked, &origin);
+        observe(&self.pipeline.metrics, "tools/call", target, &origin, work, failed).await
+    }
+
+    async fn admitted(
+        &self,
+        request: CallToolRequestParams,
+        asked: Asked<'_>,
+        origin: &Arc<Origin>,
+    ) -> Result<CallToolResponse, ErrorData> {
         let Some(tool) = self.registry.get(&request.name) else {
             self.pipeline.metrics.unknown_tool();
+            self.pipeline.audit.refuse(origin, Some(&request.name), "unknown_tool");
             let names: Vec<&str> = self.seen(asked).map(|tool| tool.name).collect();
             let message = format!("unknown tool {:?}; the tools are {}", request.name, names.join(", "));
             return Err(ErrorData::invalid_params(message, None));
         };
         self.permit(tool.name, tool.scope, asked)?;
         let arguments = if tool.asks {
+            let given = request.arguments.clone().unwrap_or_default();
+            let first = request.request_state.is_none() && !given.contains_key(TOKEN);
             match self.consented(tool, request, asked) {
                 ControlFlow::Continue(arguments) => arguments,
-                ControlFlow::Break(answer) => return answer,
+                ControlFlow::Break(answer) => {
+                    let open = self.pipeline.audit.begin(origin, tool, &given);
+                    open.refused(if first { "consent_asked" } else { "consent_refused" });
+                    return answer;
+                }
             }
         } else {
             request.arguments.unwrap_or_default()
         };
-        let result = self.pipeline.run(tool, arguments, &asked.caller(), &asked.slot()).await;
+        let caller = Caller { origin: Arc::clone(origin), gone: asked.gone.clone() };
+        let result = self.pipeline.run(tool, arguments, &caller, &asked.slot()).await;
         Ok(result.map_or_else(|error| failed(&error), answered).into())
     }
 }
@@ -201,12 +270,16 @@ impl ServerHandler for Adapter {
         request: InitializeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<InitializeResult, ErrorData> {
-        if is_modern(&context) {
-            return Err(ErrorData::method_not_found::<InitializeResultMethod>());
-        }
-        let result = self.negotiate_initialize(&request);
-        context.peer.set_peer_info(request);
-        result
+        let asked = Asked::of(&context);
+        let welcome = async {
+            if asked.is_modern() {
+                return Err(ErrorData::method_not_found::<InitializeResultMethod>());
+            }
+            let result = self.negotiate_initialize(&request);
+            context.peer.set_peer_info(request);
+            result
+        };
+        self.observe("initialize", Target::Nothing, asked, welcome).await
     }
 
     async fn list_tools(
@@ -214,8 +287,12 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        one_page(request)?;
-        Ok(ListToolsResult::with_all_items(self.seen(Asked::of(&context)).map(listed).collect()))
+        let asked = Asked::of(&context);
+        let list = async {
+            one_page(request)?;
+            Ok(ListToolsResult::with_all_items(self.seen(asked).map(listed).collect()))
+        };
+        self.observe("tools/list", Target::Nothing, asked, list).await
     }
 
     async fn call_tool(
@@ -229,25 +306,29 @@ impl ServerHandler for Adapter {
     async fn complete(
         &self,
         request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CompleteResult, ErrorData> {
-        prompts::complete(&self.registry, &request)
+        let values = async { prompts::complete(&self.registry, &request) };
+        self.observe("completion/complete", Target::Nothing, Asked::of(&context), values).await
     }
 
     async fn list_prompts(
         &self,
         request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        prompts::list(&self.registry, request)
+        let list = async { prompts::list(&self.registry, request) };
+        self.observe("prompts/list", Target::Nothing, Asked::of(&context), list).await
     }
 
     async fn get_prompt(
         &self,
         request: GetPromptRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        prompts::get(&self.registry, request).map(Into::into)
+        let target = self.registry.prompt(&request.name).map_or(Target::Nothing, |it| Target::Prompt(it.name));
+        let written = async { prompts::get(&self.registry, request) };
+        self.observe("prompts/get", target, Asked::of(&context), written).await.map(Into::into)
     }
 
     async fn list_resources(
@@ -255,7 +336,9 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        resources::list(self, request, Asked::of(&context))
+        let asked = Asked::of(&context);
+        let list = async { resources::list(self, request, asked) };
+        self.observe("resources/list", Target::Nothing, asked, list).await
     }
 
     async fn list_resource_templates(
@@ -263,7 +346,9 @@ impl ServerHandler for Adapter {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        resources::templates(self, request, Asked::of(&context))
+        let asked = Asked::of(&context);
+        let list = async { resources::templates(self, request, asked) };
+        self.observe("resources/templates/list", Target::Nothing, asked, list).await
     }
 
     async fn read_resource(
@@ -271,7 +356,10 @@ impl ServerHandler for Adapter {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        resources::read(self, &request.uri, Asked::of(&context)).await.map(Into::into)
+        let asked = Asked::of(&context);
+        let read = resources::read(self, &request.uri, asked);
+        let target = Target::Resource(&request.uri);
+        self.observe("resources/read", target, asked, read).await.map(Into::into)
     }
 
     async fn on_custom_request(

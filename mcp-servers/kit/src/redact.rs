@@ -46,7 +46,6 @@ const SECRET_WHOLE: &[&str] = &["key", "pass", "pin", "otp", "auth", "jwt", "dsn
 /// Names that contain one of the above and are none: they say where a list goes on, or how much of something.
 const PLAIN: &[&str] = &["nexttoken", "continuationtoken", "pagetoken", "maxtokens", "tokens"];
 
-#[cfg_attr(not(test), expect(dead_code, reason = "the audit record comes next"))]
 /// A call's arguments. `sensitive` are names the tool itself calls secret, `plain` those it says are none.
 pub(crate) fn arguments(arguments: &Map<String, Value>, sensitive: &[&str], plain: &[&str]) -> Value {
     let kept = arguments.iter().take(NAMES).map(|(name, value)| {

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::{
     access::Access,
+    audit::{self, Audit},
     call::Pipeline,
     health,
     http::{
@@ -20,12 +21,11 @@ use crate::{
         listen::{self, Limits},
     },
     lifecycle::{Lifecycle, Signals, for_calls},
-    logging,
     metrics::Metrics,
     protocol::Adapter,
     registry::Registry,
     settings::{self, Common, Sources, common_flags},
-    stdio,
+    stdio, telemetry,
 };
 
 /// Threads for blocking work. More calls than that wait their turn.
@@ -79,36 +79,53 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         .args(settings::access_flags())
         .args(settings::token_flags())
         .args(settings::write_flags())
+        .args(settings::audit_flags())
+        .subcommands(audit::commands())
         .get_matches();
+    if let Some(code) = audit::run(&matches) {
+        return code;
+    }
     let mut sources = Sources::new(matches);
     let common = Common::read(&mut sources);
     let registry = S::registry(&mut sources).and_then(|registry| settings::gate(&mut sources, registry));
     let scopes = registry.as_ref().map(Registry::scopes).unwrap_or_default();
     let access = settings::access(&mut sources, &scopes, identity.title);
     let consent = settings::consent(&mut sources);
+    let records = settings::audit(&mut sources);
     let problems = sources.finish();
-    let (Some(common), Some(registry), Some(access), Some(consent), true) =
-        (common, registry, access, consent, problems.is_empty())
+    let (Some(common), Some(registry), Some(access), Some(consent), Some(records), true) =
+        (common, registry, access, consent, records, problems.is_empty())
     else {
         eprintln!("{}: {problems}\n{} --help explains all settings.", identity.name, identity.name);
         return ExitCode::from(2);
     };
-    logging::start(&common);
+    let telemetry = match telemetry::start(&common, &identity) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fatal(&identity, &io::Error::other(error)),
+    };
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return fatal(&identity, &error),
     };
     let metrics = Arc::new(Metrics::new());
-    let pipeline = Pipeline::new(Arc::clone(&metrics));
+    let server = format!("{}/{}", identity.name, identity.version);
+    let entered = runtime.enter();
+    let (audit, writers) = Audit::start(&records, &server, common.stdio, &metrics);
+    drop(entered);
+    let pipeline = Pipeline::new(Arc::clone(&metrics), Arc::clone(&audit));
     let adapter = Arc::new(Adapter { identity, registry, pipeline, consent });
     let direct = common.direct.then(|| Arc::clone(&adapter));
     let handler = speaker(adapter);
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
-        if common.stdio {
-            return Ok(stdio::serve(handler, signals).await);
-        }
-        over_http(&identity, (handler, direct), metrics, (common, access), signals).await
+        let code = if common.stdio {
+            Ok(stdio::serve(handler, signals).await)
+        } else {
+            over_http(&identity, (handler, direct), (metrics, Arc::clone(&audit)), (common, access), signals).await
+        };
+        writers.close(&audit).await;
+        telemetry.stop().await;
+        code
     });
     // A blocking read (of stdin, of a slow disk) must not keep the process from ending.
     runtime.shutdown_background();
@@ -130,7 +147,7 @@ fn runtime() -> io::Result<Runtime> {
 async fn over_http<H: ServerHandler>(
     identity: &Identity,
     (handler, direct): (Arc<H>, Option<Arc<Adapter>>),
-    metrics: Arc<Metrics>,
+    (metrics, audit): (Arc<Metrics>, Arc<Audit>),
     (settings, access): (Common, Access),
     mut signals: Signals,
 ) -> io::Result<ExitCode> {
@@ -143,8 +160,13 @@ async fn over_http<H: ServerHandler>(
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
-    let routes =
-        http::routes(&handler, direct, metrics, Door { allow, access: Arc::clone(&access) }, Arc::clone(&lifecycle));
+    let routes = http::routes(
+        &handler,
+        direct,
+        metrics,
+        Door { allow, access: Arc::clone(&access), audit },
+        Arc::clone(&lifecycle),
+    );
     tokio::spawn(access.refresh(lifecycle.cut.clone()));
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));

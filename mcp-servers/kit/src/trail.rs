@@ -15,6 +15,8 @@ use crate::{metrics::Metrics, redact};
 
 /// The most AWS calls of one call that are kept one by one.
 const CALLS: usize = 64;
+/// What their parameters may take together as JSON; calls after that are kept without.
+const PARAMETERS: usize = 32 * 1024;
 /// The most resources.
 const RESOURCES: usize = 16;
 /// The longest name of a resource, in bytes.
@@ -108,6 +110,7 @@ pub(crate) struct Left {
     /// Calls beyond those.
     pub(crate) more: usize,
     pub(crate) resources: Vec<String>,
+    bytes: usize,
 }
 
 impl Trail {
@@ -121,6 +124,8 @@ impl Trail {
         }
         let mut left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         if left.calls.len() < CALLS {
+            left.bytes += call.parameters.to_string().len();
+            let call = if left.bytes > PARAMETERS { AwsCall { parameters: Value::Null, ..call } } else { call };
             left.calls.push(call);
         } else {
             left.more += 1;
@@ -141,7 +146,6 @@ impl Trail {
     }
 
     /// Takes what there is.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the audit record comes next"))]
     pub(crate) fn take(&self) -> Left {
         std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner))
     }

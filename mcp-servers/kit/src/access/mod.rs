@@ -53,6 +53,19 @@ pub(crate) enum Denied {
     TooMany(Duration),
 }
 
+impl Denied {
+    /// The reason, as audit records name it.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Missing => "no_credentials",
+            Self::Unknown | Self::Token(_) => "wrong_credentials",
+            Self::Scope => "insufficient_scope",
+            Self::Unavailable => "issuer_unavailable",
+            Self::TooMany(_) => "rate_limited",
+        }
+    }
+}
+
 /// The ways in which callers may show who they are. With none of them, everybody is one principal.
 #[derive(Debug, Default)]
 pub(crate) struct Credentials {

@@ -148,7 +148,11 @@ impl Direct {
         adapter.pipeline.metrics.direct_call();
         let call = {
             let gone = gone.clone();
-            async move { adapter.call(request, Asked { meta: &meta, parts: Some(&parts), gone: &gone }).await }
+            let id = id.clone();
+            async move {
+                let asked = Asked { meta: &meta, id: &id, peer: None, parts: Some(&parts), gone: &gone };
+                adapter.call(request, asked).await
+            }
         };
         written(Attended::new(call, gone).await, id, era)
     }

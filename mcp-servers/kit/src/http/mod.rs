@@ -24,7 +24,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{any, get},
 };
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use http_body_util::Full;
 use rmcp::{
     ServerHandler,
@@ -37,10 +37,12 @@ pub(crate) use allow::AllowList;
 
 use crate::{
     access::{Access, Denied, Principal, Shortfall},
+    audit::Audit,
     capacity::Slot,
     health,
     lifecycle::Lifecycle,
     metrics::Metrics,
+    origin::{Origin, Parent, Transport},
     protocol::Adapter,
 };
 use accept::Form;
@@ -58,6 +60,7 @@ pub(crate) const BODY_LIMIT: usize = 256 * 1024;
 pub(crate) struct Door {
     pub(crate) allow: AllowList,
     pub(crate) access: Arc<Access>,
+    pub(crate) audit: Arc<Audit>,
 }
 
 /// What every request to `/mcp` meets.
@@ -115,7 +118,8 @@ impl<H: ServerHandler> Front<H> {
     /// Lets a request in, and its answer out to the page it comes from.
     async fn admit(&self, request: Request) -> Result<Response, Refusal> {
         let (parts, body) = request.into_parts();
-        let page = self.door.allow.check(&parts)?;
+        let page =
+            self.door.allow.check(&parts).inspect_err(|_| self.refused(&parts.headers, None, "host_or_origin"))?;
         let mut response = if cors::is_preflight(&parts) {
             cors::preflight(&parts.headers)
         } else {
@@ -133,7 +137,8 @@ impl<H: ServerHandler> Front<H> {
         }
         let form = accept::choose(&parts.headers)?;
         accept::content_type(&parts.headers)?;
-        let principal = self.door.access.admit(&parts.headers).await.map_err(|denied| self.denied(denied))?;
+        let admitted = self.door.access.admit(&parts.headers).await;
+        let principal = admitted.map_err(|denied| self.denied(denied, &parts.headers, None))?;
         parts.extensions.insert(principal);
         let (bytes, _permit) = body::read(body, BODY_LIMIT, &self.bodies).await?;
         let slot = Arc::new(Slot::default());
@@ -155,8 +160,23 @@ impl<H: ServerHandler> Front<H> {
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
     }
 
-    fn denied(&self, denied: Denied) -> Refusal {
+    fn denied(&self, denied: Denied, headers: &HeaderMap, principal: Option<&Arc<Principal>>) -> Refusal {
+        self.refused(headers, principal, denied.label());
         Refusal::denied(denied, &self.door.access)
+    }
+
+    /// Records a request that nobody read: all that is known of it are its headers.
+    fn refused(&self, headers: &HeaderMap, principal: Option<&Arc<Principal>>, reason: &'static str) {
+        let header = |name| headers.get(name)?.to_str().ok();
+        let origin = Origin {
+            principal: principal.map_or_else(|| "unknown".into(), |it| Arc::clone(&it.name)),
+            client: None,
+            request: None,
+            version: header("mcp-protocol-version").map(str::to_owned),
+            transport: Transport::Tcp,
+            parent: header("traceparent").and_then(|parent| Parent::parse(parent, header("tracestate"))),
+        };
+        self.door.audit.refuse(&origin, None, reason);
     }
 
     async fn one(&self, mut parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
@@ -177,7 +197,7 @@ impl<H: ServerHandler> Front<H> {
         // The first of them was counted when the request was let in.
         let more = u32::try_from(messages.len().saturating_sub(1)).unwrap_or(u32::MAX);
         if let Some(principal) = parts.extensions.get::<Arc<Principal>>() {
-            principal.spend(more).map_err(|denied| self.denied(denied))?;
+            principal.spend(more).map_err(|denied| self.denied(denied, &parts.headers, Some(principal)))?;
         }
         let mut answers = batch::Answers::default();
         for message in messages {

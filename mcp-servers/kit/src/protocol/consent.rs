@@ -29,7 +29,7 @@ impl Adapter {
     ) -> ControlFlow<Answer, Map<String, Value>> {
         let mut arguments = request.arguments.unwrap_or_default();
         let token = consent::token(&mut arguments);
-        let principal = asked.caller().principal;
+        let principal = asked.origin().principal;
         let deed = Deed { principal: &principal, tool: tool.name, arguments: &arguments };
         let state = request.request_state.as_deref();
         match (state, token) {

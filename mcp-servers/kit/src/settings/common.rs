@@ -47,12 +47,14 @@ pub struct Common {
     pub log: String,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Where spans go over OTLP; nowhere without it.
+    pub otlp_endpoint: Option<String>,
     /// Whether plain calls take the direct way. Only tests turn it off, to compare.
     pub direct: bool,
 }
 
 /// The flags of these settings.
-pub(crate) fn flags() -> [Arg; 11] {
+pub(crate) fn flags() -> [Arg; 12] {
     [
         flag(
             "listen",
@@ -88,6 +90,11 @@ pub(crate) fn flags() -> [Arg; 11] {
             "What is logged: error, warn, info, debug, trace, or filters such as info,rmcp=debug [default: info]",
         ),
         flag("log-format", "FORMAT", "text or json, on stderr [default: text]"),
+        flag(
+            "otlp-endpoint",
+            "URL",
+            "Where traces go, by OTLP over HTTP, for example http://collector:4318 [default: nowhere]",
+        ),
         Arg::new("no-direct-path").long("no-direct-path").action(ArgAction::SetTrue).hide(true),
     ]
 }
@@ -111,6 +118,7 @@ impl Common {
         let log = log(sources);
         let log_format = log_format(sources);
         let stdio = sources.switch("stdio");
+        let otlp_endpoint = otlp_endpoint(sources);
         let direct = !sources.switch("no-direct-path");
         Some(Self {
             listen: listen?,
@@ -122,6 +130,7 @@ impl Common {
             drain: drain?,
             log: log?,
             log_format: log_format?,
+            otlp_endpoint: otlp_endpoint.ok()?,
             direct,
         })
     }
@@ -206,6 +215,20 @@ fn log(sources: &mut Sources) -> Option<String> {
             None
         }
     }
+}
+
+/// The endpoint, if one is wanted; `Err` when it was wrong, which is told already.
+fn otlp_endpoint(sources: &mut Sources) -> Result<Option<String>, ()> {
+    let Some(given) = sources.one("otlp-endpoint") else {
+        return Ok(None);
+    };
+    let authority = given.text.strip_prefix("http://").or_else(|| given.text.strip_prefix("https://"));
+    if authority.is_some_and(|rest| !rest.is_empty() && given.text.parse::<http::Uri>().is_ok()) {
+        return Ok(Some(given.text));
+    }
+    let mend = "write scheme and host; /v1/traces is added";
+    sources.problems.add(given.at, "a URL such as http://collector:4318", format!("{:?}", given.text), mend);
+    Err(())
 }
 
 fn log_format(sources: &mut Sources) -> Option<LogFormat> {

@@ -5,6 +5,7 @@
 //! `MCP_ALLOWED_HOSTS` and the key `allowedHosts`. Binds nothing and starts nothing.
 
 mod access;
+mod audit;
 mod common;
 mod document;
 mod names;
@@ -20,6 +21,7 @@ pub use sources::{Given, Sources};
 pub use writes::Writes;
 
 pub(crate) use access::{access, flags as access_flags, gate};
+pub(crate) use audit::{audit, flags as audit_flags};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
 pub(crate) use token::flags as token_flags;

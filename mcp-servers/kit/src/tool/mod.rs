@@ -74,6 +74,8 @@ pub struct Tool {
     pub always: bool,
     /// Whether a call needs consent. Set by the registry, where `writes` says so.
     pub(crate) asks: bool,
+    pub(crate) sensitive: &'static [&'static str],
+    pub(crate) plain: &'static [&'static str],
     run: Arc<Run>,
 }
 
@@ -116,6 +118,8 @@ impl Tool {
             class: Class::Standard,
             always: false,
             asks: false,
+            sensitive: &[],
+            plain: &[],
             run: Arc::new(run),
         }
     }
@@ -140,6 +144,21 @@ impl Tool {
     #[must_use]
     pub const fn always(mut self) -> Self {
         self.always = true;
+        self
+    }
+
+    /// The same tool with arguments whose values no audit record may hold, besides those whose names say so (password,
+    /// token, key and the like).
+    #[must_use]
+    pub const fn with_sensitive(mut self, names: &'static [&'static str]) -> Self {
+        self.sensitive = names;
+        self
+    }
+
+    /// The same tool with arguments that are no secrets although their names sound so: the `key` of an object, for example.
+    #[must_use]
+    pub const fn with_plain(mut self, names: &'static [&'static str]) -> Self {
+        self.plain = names;
         self
     }
 

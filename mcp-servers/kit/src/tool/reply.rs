@@ -26,6 +26,7 @@ pub(crate) enum Failure {
     Timeout,
     Cancelled,
     Panic,
+    Audit,
 }
 
 impl Failure {
@@ -42,6 +43,7 @@ impl Failure {
             Self::Timeout => "timeout",
             Self::Cancelled => "cancelled",
             Self::Panic => "panic",
+            Self::Audit => "audit_unavailable",
         }
     }
 }

@@ -50,12 +50,17 @@ impl Answer {
 impl Server {
     /// Starts a binary on free ports and waits until it says that it is ready.
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
+        Self::start_to(binary, arguments, Stdio::null())
+    }
+
+    /// The same with its audit records somewhere.
+    pub fn start_to(binary: &str, arguments: &[&str], stdout: impl Into<Stdio>) -> Self {
         let mut child = Command::new(binary)
             .args(["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--log-format=json"])
             .args(WAY)
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{binary} does not start: {error}"));
