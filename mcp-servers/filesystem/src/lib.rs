@@ -1,8 +1,10 @@
-//! The Filesystem MCP server: the read side of the reference server's tools, over directories that were given to it.
+//! The Filesystem MCP server: the reference server's tools, over directories that were given to it.
 //!
-//! In: roots (`--root NAME=PATH`). Out: tools that read below them under virtual paths `/NAME/...`. No path of the host
-//! appears in any answer or error, nothing outside the roots is reachable, and nothing is written.
+//! In: roots (`--root NAME=PATH`, `--writable-root NAME=PATH`). Out: tools that read below them under virtual paths
+//! `/NAME/...`, and, where that is allowed, change what is there. No path of the host appears in any answer or error, and
+//! nothing outside the roots is reachable.
 
+mod digest;
 mod sandbox;
 mod settings;
 mod text;
@@ -20,9 +22,9 @@ impl Server for Filesystem {
         name: "mcp-filesystem",
         title: "Filesystem",
         version: env!("CARGO_PKG_VERSION"),
-        instructions: "Reads files below a few roots. Paths look like /root/dir/file; list_allowed_directories names the \
+        instructions: "Reads files below a few roots, and changes them where it may. Paths look like /root/dir/file; list_allowed_directories names the \
                        roots. When a result says truncated, ask again with next_offset as offset.",
-        about: "MCP server that reads files below the directories given to it, and nothing else",
+        about: "MCP server for the files below the directories given to it, and nothing else",
         examples: settings::EXAMPLES,
     };
 

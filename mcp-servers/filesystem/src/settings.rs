@@ -22,6 +22,8 @@ Examples:
     allowedHosts: [files.team.svc]
     roots:
       - {name: data, path: /data}
+      - {name: drafts, path: /drafts, access: readWrite}
+    writes: allow
 
 A flag wins over its variable, the variable over the file. Exit codes: 0 ended in order, 1 could not start, 2 wrong settings.";
 
@@ -33,18 +35,34 @@ const NAME_EXPECTED: &str = "a name of 1 to 63 characters of a-z, 0-9, - and _, 
 struct RootEntry {
     name: String,
     path: PathBuf,
+    #[serde(default)]
+    access: Access,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Access {
+    #[default]
+    ReadOnly,
+    ReadWrite,
 }
 
 /// A root as it was given, not yet checked.
 struct Wanted {
     name: String,
     path: PathBuf,
+    access: Access,
     at: String,
 }
 
 pub(crate) fn flags() -> Vec<Arg> {
     vec![
         repeated("root", "NAME=PATH", "A directory to serve, seen by clients as /NAME; may be repeated"),
+        repeated(
+            "writable-root",
+            "NAME=PATH",
+            "The same, and with --writes clients may change what is in it; may be repeated",
+        ),
         repeated(
             "deny",
             "GLOB,...",
@@ -97,28 +115,36 @@ fn deny(sources: &mut Sources) -> Option<Deny> {
 
 fn wanted(sources: &mut Sources) -> Option<Vec<Wanted>> {
     let mut from_line = Vec::new();
-    for given in sources.line("root") {
-        // A path on the command line may contain commas; the variable has no other way to name several.
-        let parts: Vec<&str> =
-            if given.at.starts_with("--") { vec![&given.text] } else { given.text.split(',').collect() };
-        from_line.extend(parts.into_iter().map(|part| Given { text: part.trim().to_owned(), at: given.at.clone() }));
+    for (name, access) in [("root", Access::ReadOnly), ("writable-root", Access::ReadWrite)] {
+        for given in sources.line(name) {
+            // A path on the command line may contain commas; the variable has no other way to name several.
+            let parts: Vec<&str> =
+                if given.at.starts_with("--") { vec![&given.text] } else { given.text.split(',').collect() };
+            let parts = parts.into_iter().map(|part| Given { text: part.trim().to_owned(), at: given.at.clone() });
+            from_line.extend(parts.map(|given| (given, access)));
+        }
     }
     let expected = "a list such as `- {name: docs, path: /srv/docs}`";
     let from_file = sources.structured::<Vec<RootEntry>>("roots", expected);
     if from_line.is_empty() {
         let (entries, at) = from_file.unwrap_or_default();
-        let wanted = entries.into_iter().map(|entry| Wanted { name: entry.name, path: entry.path, at: at.clone() });
+        let wanted = entries.into_iter().map(|entry| Wanted {
+            name: entry.name,
+            path: entry.path,
+            access: entry.access,
+            at: at.clone(),
+        });
         return Some(wanted.collect());
     }
-    let parsed: Vec<_> = from_line.into_iter().map(|given| split(given, sources)).collect();
+    let parsed: Vec<_> = from_line.into_iter().map(|(given, access)| split(given, access, sources)).collect();
     parsed.into_iter().collect()
 }
 
-fn split(given: Given, sources: &mut Sources) -> Option<Wanted> {
+fn split(given: Given, access: Access, sources: &mut Sources) -> Option<Wanted> {
     if let Some((name, path)) = given.text.split_once('=')
         && !path.is_empty()
     {
-        return Some(Wanted { name: name.to_owned(), path: path.into(), at: given.at });
+        return Some(Wanted { name: name.to_owned(), path: path.into(), access, at: given.at });
     }
     let mend = "give the directory a name clients will see: NAME=PATH";
     sources.problems.add(given.at, ROOT_EXPECTED, format!("{:?}", given.text), mend);
@@ -126,7 +152,7 @@ fn split(given: Given, sources: &mut Sources) -> Option<Wanted> {
 }
 
 fn open(wanted: Wanted, sources: &mut Sources) -> Option<Root> {
-    let Wanted { name, path, at } = wanted;
+    let Wanted { name, path, access, at } = wanted;
     let good = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let valid = name.bytes().next().is_some_and(good)
         && name.len() <= 63
@@ -137,7 +163,7 @@ fn open(wanted: Wanted, sources: &mut Sources) -> Option<Root> {
     }
     // Opened now and kept: whatever is later put in its place under the same name is not served.
     match Dir::open_ambient_dir(&path, ambient_authority()) {
-        Ok(dir) => Some(Root { name, dir }),
+        Ok(dir) => Some(Root { name, dir, writable: access == Access::ReadWrite }),
         Err(error) => {
             let found = format!("{}: {error}", path.display());
             let expected = format!("an existing directory this user may read, for root {name:?}");

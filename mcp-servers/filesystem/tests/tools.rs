@@ -13,7 +13,7 @@ mod world;
 use std::{collections::BTreeMap, fs};
 
 use serde_json::{Value, json};
-use world::world;
+use world::{world, writable};
 
 /// The same JSON with sorted keys, however maps are ordered in this build.
 fn sorted(value: &Value) -> Value {
@@ -47,6 +47,34 @@ fn the_list_of_tools_is_stable_small_and_complete() {
     let tokens = world.tools.to_string().len() / 4;
     assert!(tokens <= 2500, "the tools cost {tokens} tokens");
     insta::assert_snapshot!(serde_json::to_string_pretty(&sorted(&world.tools)).unwrap());
+}
+
+#[test]
+fn the_tools_that_write_are_small_and_complete_too() {
+    let world = writable(|_| ());
+    let tools = world.tools.as_array().unwrap();
+    let writing: Vec<&Value> = tools.iter().filter(|tool| tool["annotations"]["readOnlyHint"] == false).collect();
+    let hints: Vec<_> = writing
+        .iter()
+        .map(|tool| (tool["name"].as_str().unwrap(), tool["annotations"]["destructiveHint"] == true))
+        .collect();
+    let expected = [
+        ("copy_file", false),
+        ("create_directory", false),
+        ("delete_file", true),
+        ("edit_file", true),
+        ("move_file", true),
+        ("write_file", true),
+    ];
+    assert_eq!(hints, expected);
+    for tool in &writing {
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
+        assert!(!tool.to_string().contains("$ref") && tool["annotations"]["openWorldHint"] == false, "{tool}");
+    }
+    let tokens = world.tools.to_string().len() / 4;
+    // The budget of a server is for what it lists by default; six tools more are wanted by whoever turns writes on.
+    assert!(tokens <= 3100, "the tools cost {tokens} tokens");
+    insta::assert_snapshot!(serde_json::to_string_pretty(&sorted(&json!(writing))).unwrap());
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! resolved path is then opened again name by name without following links. So what is opened has exactly the names
 //! that were checked against the deny list, also while somebody exchanges links underneath; and no other names.
 
+mod change;
 mod deny;
 mod entry;
 mod trouble;
@@ -14,12 +15,14 @@ mod vpath;
 use std::{
     io,
     path::{Component, Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::fs::{Dir, File, Metadata, MetadataExt, OpenOptions};
 use mcp_kit::{Call, ToolError};
 
+pub(crate) use change::{Over, Target};
 pub(crate) use deny::Deny;
 pub(crate) use entry::{Entry, Kind, permissions};
 use trouble::{denied, shared, tell};
@@ -35,13 +38,16 @@ const TRIES: usize = 3;
 pub(crate) struct Root {
     pub(crate) name: String,
     pub(crate) dir: Dir,
+    /// Whether something may be changed below it.
+    pub(crate) writable: bool,
 }
 
-/// All that may be read.
+/// All that may be read, and what of it may be changed.
 #[derive(Debug)]
 pub(crate) struct Sandbox {
     roots: Vec<Root>,
     deny: Deny,
+    changes: Mutex<()>,
 }
 
 /// An open directory, with its real place below its root.
@@ -61,7 +67,17 @@ pub(crate) struct OpenFile {
 
 impl Sandbox {
     pub(crate) const fn new(roots: Vec<Root>, deny: Deny) -> Self {
-        Self { roots, deny }
+        Self { roots, deny, changes: Mutex::new(()) }
+    }
+
+    /// The names of the roots below which something may be changed.
+    pub(crate) fn writable(&self) -> impl Iterator<Item = &str> {
+        self.roots.iter().filter(|root| root.writable).map(|root| root.name.as_str())
+    }
+
+    /// One change after the other: between the look at a file and its replacement no other call of this server comes in.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The names of the roots in the order they were given.

@@ -35,3 +35,23 @@ pub(super) fn tell(path: &VirtualPath, error: &Error) -> ToolError {
     };
     ToolError::new(message)
 }
+
+/// An error of the disk while something was to be changed.
+pub(super) fn unchanged(path: &VirtualPath, error: &Error) -> ToolError {
+    let message = match error.kind() {
+        ErrorKind::AlreadyExists => format!("{path} exists already; choose another name, or delete it first"),
+        ErrorKind::PermissionDenied if error.raw_os_error().is_some() => {
+            format!("{path} may not be changed by the server's user")
+        }
+        ErrorKind::ReadOnlyFilesystem => format!("{path} is on a volume that is mounted read-only"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => format!("{path} was not written: the volume is full"),
+        ErrorKind::DirectoryNotEmpty => format!("{path} is a directory that is not empty; delete what is in it first"),
+        ErrorKind::IsADirectory => format!("{path} is a directory"),
+        ErrorKind::CrossesDevices => {
+            format!("{path} is on another volume, where nothing can be moved to; use copy_file and then delete_file")
+        }
+        ErrorKind::InvalidInput => format!("{path} was not changed: a directory cannot be moved into itself"),
+        _ => return tell(path, error),
+    };
+    ToolError::new(message)
+}

@@ -57,6 +57,13 @@ impl VirtualPath {
         if self.names.is_empty() { PathBuf::from(".") } else { self.names.iter().collect() }
     }
 
+    /// The path above this one and the last name; nothing for a root.
+    pub(crate) fn split_last(&self) -> Option<(Self, String)> {
+        let mut above = self.clone();
+        let name = above.names.pop()?;
+        Some((above, name))
+    }
+
     /// This path and one more name.
     pub(crate) fn join(&self, name: &str) -> Self {
         let mut joined = self.clone();

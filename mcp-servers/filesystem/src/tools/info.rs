@@ -1,6 +1,6 @@
 //! `get_file_info`.
 
-use std::{fmt::Write, io::Read, sync::Arc};
+use std::{io::Read, sync::Arc};
 
 use cap_std::{fs::Metadata, time::SystemTime};
 use jiff::Timestamp;
@@ -10,7 +10,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::reading;
-use crate::sandbox::{Kind, Sandbox, VirtualPath, permissions};
+use crate::{
+    digest::hex,
+    sandbox::{Kind, Sandbox, VirtualPath, permissions},
+};
 
 /// The largest file that is hashed (64 MiB).
 const HASHED: u64 = 64 * 1024 * 1024;
@@ -83,8 +86,5 @@ fn hash(sandbox: &Sandbox, path: &VirtualPath, call: &Call) -> Result<String, To
         };
         hasher.update(bytes);
     }
-    Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hex(hasher.finalize().as_ref()))
 }

@@ -79,6 +79,9 @@ struct Nothing {}
 #[derive(Serialize, JsonSchema)]
 struct Allowed {
     directories: Vec<String>,
+    /// Those of them below which something may be changed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    writable: Vec<String>,
 }
 
 pub(super) fn directory(sandbox: &Arc<Sandbox>) -> Tool {
@@ -92,7 +95,8 @@ pub(super) fn directory_with_sizes(sandbox: &Arc<Sandbox>) -> Tool {
 }
 
 pub(super) fn allowed_directories(sandbox: &Arc<Sandbox>) -> Tool {
-    let description = "List the root directories this server reads. Every path begins with one of them.";
+    let description =
+        "List the root directories of this server, and which are writable. Every path begins with one of them.";
     reading(sandbox, "list_allowed_directories", "List allowed directories", description, allowed)
 }
 
@@ -153,8 +157,12 @@ fn list_sizes(sandbox: &Sandbox, arguments: &ListSizes, call: &Call) -> Result<R
 #[expect(clippy::unnecessary_wraps, reason = "the shape of every tool function")]
 fn allowed(sandbox: &Sandbox, _: &Nothing, _: &Call) -> Result<Reply<Allowed>, ToolError> {
     let directories: Vec<String> = sandbox.names().map(|name| format!("/{name}")).collect();
-    let text = directories.join("\n");
-    Ok(Reply::new(Allowed { directories }).text(text))
+    let writable: Vec<String> = sandbox.writable().map(|name| format!("/{name}")).collect();
+    let told = directories
+        .iter()
+        .map(|path| if writable.contains(path) { format!("{path} (writable)") } else { path.clone() });
+    let text = told.collect::<Vec<_>>().join("\n");
+    Ok(Reply::new(Allowed { directories, writable }).text(text))
 }
 
 const fn tag(kind: Kind) -> &'static str {

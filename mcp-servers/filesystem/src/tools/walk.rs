@@ -134,7 +134,7 @@ mod tests {
         }
         let dir = Dir::open_ambient_dir(directory.path(), ambient_authority()).unwrap();
         let deny = Deny::with(std::iter::empty()).unwrap();
-        let sandbox = Sandbox::new(vec![Root { name: "data".to_owned(), dir }], deny);
+        let sandbox = Sandbox::new(vec![Root { name: "data".to_owned(), dir, writable: false }], deny);
         let call = Call::detached(Duration::from_secs(2));
         let mut visited = 0;
         let result = Walk::new(&sandbox, &call, GlobSet::empty()).run(&sandbox.path("/data").unwrap(), &mut |_| {

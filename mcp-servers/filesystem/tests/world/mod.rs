@@ -13,7 +13,9 @@ pub use support::{Answer, Server, exchange};
 use support::{error_of, get};
 use tempfile::TempDir;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_mcp-filesystem");
+pub const BINARY: &str = env!("CARGO_BIN_EXE_mcp-filesystem");
+/// What makes a server write at all.
+pub const WRITES: &str = "--writes=allow";
 
 pub struct World {
     pub directory: TempDir,
@@ -25,6 +27,16 @@ pub fn world(fill: impl FnOnce(&Path)) -> World {
     let directory = tempfile::tempdir().unwrap();
     fill(directory.path());
     start(directory, &[])
+}
+
+/// The same with a root that may be written.
+pub fn writable(fill: impl FnOnce(&Path)) -> World {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let root = format!("--writable-root=data={}", directory.path().display());
+    let server = Server::start(BINARY, &[&root, WRITES]);
+    let tools = server.tools();
+    World { directory, server, tools }
 }
 
 /// An empty root, and a server with these arguments more.
