@@ -92,6 +92,7 @@ fn main() -> ExitCode {
         ("the TypeScript SDK 1 calls every server over stdio", |f| stdio(f, Client::TypeScriptV1).boxed_local()),
         ("the TypeScript SDK 2 calls every server over stdio", |f| stdio(f, Client::TypeScriptV2).boxed_local()),
         ("the Inspector calls every server over stdio", |f| stdio(f, Client::Inspector).boxed_local()),
+        ("the TypeScript SDK 2 reads prompts and resources, in both eras", |f| offer(f).boxed_local()),
         ("a page of an allowed origin calls, in both eras", |f| allowed_page(f).boxed_local()),
         ("a page of another origin cannot, in neither", |f| other_page(f).boxed_local()),
     ];
@@ -157,6 +158,31 @@ fn filesystem(fixture: &Fixture, origins: &str) -> Result<(Row, Server)> {
         row.arguments.iter().cloned().chain([format!("--allowed-origins={origins}")]).collect();
     let server = Server::start(&path(row.binary), &arguments, &row.environment)?;
     Ok((row, server))
+}
+
+async fn offer(fixture: &Fixture) -> Result<()> {
+    let (_, server) = fixture.servers.iter().find(|(row, _)| row.binary == "mcp-demo").context("no such row")?;
+    for (mode, revision) in [("auto", "2026-07-28"), ("legacy", "2025-11-25")] {
+        let seen = fixture.clients.offer(mode, server.url()).await?;
+        let expected = json!({
+            "protocol": revision,
+            "prompts": ["wait_for"],
+            "messages": [
+                {"role": "user", "content": {"type": "text", "text": "Wait 3 milliseconds"}},
+                {"role": "assistant", "content": {"type": "text", "text": "How often?"}},
+            ],
+            "completion": ["milliseconds", "minutes"],
+            "resources": ["demo://greeting", "demo://secret"],
+            "templates": ["demo://floods/{bytes}", "demo://pixels/{color}"],
+        });
+        for (name, value) in expected.as_object().context("no object")? {
+            ensure!(seen[name] == *value, "{mode}: expected {name} {value}, the SDK saw {seen}");
+        }
+        let blob = &seen["contents"][0];
+        ensure!(blob["mimeType"] == "image/gif" && blob["blob"].is_string(), "{mode}: the SDK saw {seen}");
+        ensure!(seen["missing"].to_string().contains("no pixel is green"), "{mode}: the SDK saw {seen}");
+    }
+    Ok(())
 }
 
 async fn allowed_page(fixture: &Fixture) -> Result<()> {

@@ -123,6 +123,11 @@ impl Clients {
         read(&mut self.script("page.cjs", &[origin, mode, &call.tool, &call.arguments.to_string(), url])).await
     }
 
+    /// Reads the prompts and resources of mcp-demo at `url` with the TypeScript SDK 2.x, legacy or auto.
+    pub async fn offer(&self, mode: &str, url: &str) -> Result<Value> {
+        read(&mut self.script("offer.cjs", &[mode, url])).await
+    }
+
     fn script(&self, name: &str, words: &[&str]) -> Command {
         let mut command = self.node.run(&repository().join(FILES).join("node").join(name));
         command.args(words);
@@ -152,6 +157,37 @@ impl Clients {
         }
         command
     }
+}
+
+/// A call by a client that has to show a token first and may be asked for consent.
+#[derive(Clone, Copy, Debug)]
+pub struct Door<'a> {
+    /// `auto` or `legacy`.
+    pub mode: &'a str,
+    /// Where the server is.
+    pub url: &'a str,
+    /// The tool.
+    pub tool: &'a str,
+    /// Its arguments, as JSON.
+    pub arguments: &'a str,
+    /// What the person says when asked: `accept` or `decline`.
+    pub says: &'a str,
+    /// The one issuer the secret may be sent to, or `-` for a client without one.
+    pub issuer: &'a str,
+    /// The client at the issuer.
+    pub client: &'a str,
+    /// Its secret.
+    pub secret: &'a str,
+    /// The scopes it asks for.
+    pub scope: &'a str,
+}
+
+/// Makes such a call with the TypeScript SDK 2.x: `{"tools", "asked", "result"}`, or what kept it from that in `error`.
+pub async fn door(cache: &Cache, door: &Door<'_>) -> Result<Value> {
+    let node = Packages::install(cache, "clients", "e2e/clients/node").await?;
+    let Door { mode, url, tool, arguments, says, issuer, client, secret, scope } = *door;
+    let mut command = node.run(&repository().join(FILES).join("node/door.cjs"));
+    read(command.args([mode, url, tool, arguments, says, issuer, client, secret, scope])).await
 }
 
 /// The server's own command line comes last, after two dashes.

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
+    net::{Ipv4Addr, SocketAddr},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -19,8 +20,19 @@ pub struct Server {
 impl Server {
     /// Starts a server's command and waits until it says where it listens.
     pub fn start(binary: &Path, arguments: &[String], environment: &[(String, String)]) -> Result<Self> {
+        Self::start_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), binary, arguments, environment)
+    }
+
+    /// The same at an address that others were told before.
+    pub fn start_at(
+        address: SocketAddr,
+        binary: &Path,
+        arguments: &[String],
+        environment: &[(String, String)],
+    ) -> Result<Self> {
         let mut command = Command::new(binary);
-        command.args(["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--log-format=json"]).args(arguments);
+        command.args([&format!("--listen={address}"), "--health-listen=127.0.0.1:0", "--log-format=json"]);
+        command.args(arguments);
         command.envs(environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("start {}", binary.display()))?;
