@@ -11,6 +11,7 @@ use sqlparser::{
     ast::{Expr, ObjectName, Query, SetExpr, Statement, TableFactor, Visit, Visitor},
     dialect::PostgreSqlDialect,
     parser::Parser,
+    tokenizer::{Location, Token, Tokenizer},
 };
 
 /// Room for the deepest tree that the longest statement can have: `1+1+1…` is a tree as deep as it is long.
@@ -83,6 +84,21 @@ pub(crate) fn check(sql: &str, kind: Kind, schemas: &[String]) -> Result<(), Too
         let judged = thread.ok().and_then(|thread| thread.join().ok());
         judged.unwrap_or_else(|| Err(ToolError::new("the statement is too deep to be read: write it in simpler words")))
     })
+}
+
+/// The statement without the semicolon that may end it, which would also end what it becomes a part of. A comment may follow.
+pub(crate) fn without_end(sql: &str) -> &str {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql).tokenize_with_location().unwrap_or_default();
+    let said = tokens.iter().rev().filter(|it| !matches!(it.token, Token::Whitespace(_)));
+    let first = said.take_while(|it| it.token == Token::SemiColon).last();
+    first.and_then(|it| sql.get(..offset(sql, it.span.start)?)).unwrap_or(sql)
+}
+
+fn offset(sql: &str, at: Location) -> Option<usize> {
+    let lines = usize::try_from(at.line.checked_sub(1)?).ok()?;
+    let before: usize = sql.split_inclusive('\n').take(lines).map(str::len).sum();
+    let column = usize::try_from(at.column.checked_sub(1)?).ok()?;
+    sql.get(before..)?.char_indices().nth(column).map(|(byte, _)| before + byte)
 }
 
 fn judge(sql: &str, kind: Kind, schemas: &[String]) -> Result<(), ToolError> {
@@ -223,6 +239,18 @@ mod tests {
             "SELECT $$; DROP TABLE t$$",
         ] {
             assert_eq!(read(sql), Ok(()), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_semicolon_at_the_end_is_taken_off_and_no_other() {
+        for (sql, expected) in [
+            ("SELECT 1", "SELECT 1"),
+            ("SELECT 1;", "SELECT 1"),
+            ("SELECT 'ü;' -- a;\n\n AS é ; ;\n-- end; /*", "SELECT 'ü;' -- a;\n\n AS é "),
+            ("SELECT ';' /* ; */", "SELECT ';' /* ; */"),
+        ] {
+            assert_eq!(without_end(sql), expected);
         }
     }
 

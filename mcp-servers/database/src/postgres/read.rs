@@ -13,7 +13,7 @@ use tokio_postgres::{
     types::{Kind, ToSql, Type},
 };
 
-use super::{params::Param, trouble::Trouble};
+use super::{gate, params::Param, trouble::Trouble};
 use crate::{
     answer::{Column, Filling, Page, float, integer},
     store::{Plan, Statement},
@@ -124,8 +124,8 @@ fn wrap(statement: &Statement, prepared: &Prepared, longest: usize, seen: u64, w
         let _ = write!(selected, "{comma}pg_catalog.left({text}, {})", longest + 1);
         let _ = write!(names, "{comma}c{index}");
     }
-    // A line break, since the statement may end with a comment. Its semicolon would end the whole.
-    let sql = statement.sql.trim_end().trim_end_matches(';');
+    // A line break, since the statement may end with a comment.
+    let sql = gate::without_end(&statement.sql);
     format!("SELECT {selected} FROM (\n{sql}\n) AS q ({names}) OFFSET {seen} LIMIT {wanted}")
 }
 
