@@ -60,6 +60,16 @@ fn rows(directory: &TempDir) -> Vec<Row> {
             call: call("list_directory", json!({"path": "/docs"})),
             expected: "hello.txt",
         },
+        Row {
+            binary: "mcp-custom",
+            arguments: vec![],
+            environment: vec![],
+            call: call(
+                "convert_time",
+                json!({"time": "2026-07-01T14:30", "source_timezone": "UTC", "target_timezone": "America/New_York"}),
+            ),
+            expected: "2026-07-01T10:30:00-04:00",
+        },
     ]
 }
 
