@@ -24,8 +24,9 @@ pub(super) fn choose(headers: &HeaderMap) -> Result<Form, Refusal> {
     }
     let (mut json, mut events) = (false, false);
     for range in ranges {
-        json |= matches!(range.as_str(), "application/json" | "application/*" | "*/*");
-        events |= matches!(range.as_str(), "text/event-stream" | "text/*" | "*/*");
+        let is = |known: &[&str]| known.iter().any(|known| range.eq_ignore_ascii_case(known));
+        json |= is(&["application/json", "application/*", "*/*"]);
+        events |= is(&["text/event-stream", "text/*", "*/*"]);
     }
     match (json, events) {
         (true, _) => Ok(Form::Json),
@@ -40,10 +41,10 @@ pub(super) fn choose(headers: &HeaderMap) -> Result<Form, Refusal> {
     }
 }
 
-/// The media range of one entry in lower case, unless its weight is zero.
-fn range(entry: &str) -> Option<String> {
+/// The media range of one entry, unless its weight is zero.
+fn range(entry: &str) -> Option<&str> {
     let mut parts = entry.split(';').map(str::trim);
-    let range = parts.next().filter(|range| !range.is_empty())?.to_ascii_lowercase();
+    let range = parts.next().filter(|range| !range.is_empty())?;
     let refused = parts.filter_map(|parameter| parameter.split_once('=')).any(|(name, weight)| {
         name.trim().eq_ignore_ascii_case("q") && weight.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
     });
