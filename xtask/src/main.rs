@@ -8,6 +8,7 @@ mod cluster;
 mod conformance;
 mod images;
 mod lint;
+mod node;
 mod output;
 mod place;
 mod plan;
