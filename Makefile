@@ -2,7 +2,7 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e conformance images terraform terraform-apply
+.PHONY: help up down test check fmt lint e2e conformance bench-servers images terraform terraform-apply
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ e2e: ## The suites that run against a cluster
 
 conformance: ## The official MCP conformance suite against the bundled servers
 	@cargo xtask conformance
+
+bench-servers: ## The bundled servers' speed beside axum and the official SDKs (on a quiet machine)
+	@cargo xtask bench-servers
 
 images: ## Build both Dockerfiles with Docker or Podman, and try what is in the images
 	@cargo xtask images --verify

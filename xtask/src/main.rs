@@ -3,6 +3,7 @@
 //! In: the command line. Out: the tasks' own output on stdout, headings and progress on stderr, an exit code.
 //! It may not touch the product: no crate of the workspace is a dependency, so that it compiles in seconds.
 
+mod bench_servers;
 mod cargo;
 mod cluster;
 mod conformance;
@@ -62,6 +63,8 @@ enum Task {
     Images(images::Options),
     /// The official MCP conformance suite against the bundled servers
     Conformance,
+    /// The bundled servers' speed beside axum and the official SDKs; writes its part of docs/benchmarks.md
+    BenchServers(bench_servers::Options),
     /// Dockerfiles, workflows, YAML, shell scripts, licences and sources of dependencies
     Lint,
     /// The AWS base: format, tests, READMEs, checkov; `--apply` runs it against an emulator
@@ -108,6 +111,10 @@ fn run(task: Task) -> Result<ExitCode> {
             images::run(&place, &options).map(|()| ExitCode::SUCCESS)
         }
         Task::Conformance => conformance::run(&place),
+        Task::BenchServers(options) => {
+            place.warn_when_disk_is_short();
+            bench_servers::run(&place, &options)
+        }
         Task::Lint => step::run_all(&place, lint::all(&place)?),
         Task::Terraform(options) => terraform::run(&place, &options),
     }

@@ -1,0 +1,21 @@
+"""An echo tool on the official Python SDK 1.x, stateless and answering in JSON, as fast as its settings make it.
+
+Usage: v1.py PORT
+"""
+
+import sys
+
+from mcp.server.fastmcp import FastMCP
+
+server = FastMCP(
+    "bench", host="127.0.0.1", port=int(sys.argv[1]), stateless_http=True, json_response=True, log_level="ERROR"
+)
+
+
+@server.tool()
+def echo(text: str) -> str:
+    """Answers with its argument"""
+    return text
+
+
+server.run(transport="streamable-http")
