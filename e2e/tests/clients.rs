@@ -61,6 +61,13 @@ fn rows(directory: &TempDir) -> Vec<Row> {
             expected: "hello.txt",
         },
         Row {
+            binary: "mcp-database",
+            arguments: vec!["--sqlite=:memory:".into()],
+            environment: vec![],
+            call: call("query", json!({"sql": "SELECT 41 + 1 AS answer"})),
+            expected: "42",
+        },
+        Row {
             binary: "mcp-custom",
             arguments: vec![],
             environment: vec![],

@@ -40,7 +40,8 @@ const GENERIC: [(&str, &[&str]); 2] = [
 ];
 
 /// The servers that ship, each with the settings it needs to start.
-const SHIPPED: &[(&str, &[&str])] = &[("mcp-filesystem", &[ROOT]), ("mcp-custom", &["--weather=off"])];
+const SHIPPED: &[(&str, &[&str])] =
+    &[("mcp-filesystem", &[ROOT]), ("mcp-database", &["--sqlite=:memory:"]), ("mcp-custom", &["--weather=off"])];
 /// Stands for a root with something in it.
 const ROOT: &str = "--root";
 /// The fixtures are judged with the direct way to tools and without it.
