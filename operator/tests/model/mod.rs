@@ -1,10 +1,14 @@
 //! A small API server for laws of the core: server-side apply with owned fields, replaces, defaults, what Go leaves out,
 //! preconditions, deletion. And the operator's hand on it: a plan run the way `apply` runs it, cut off after any write.
 
+pub(crate) mod fates;
+pub(crate) mod heard;
+pub(crate) mod specs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use mcp_operator::{
-    desired::{Child, ChildKind},
+    desired::{Child, ChildKind, names},
     diff::{
         self, Claim, Live, Plan, claim,
         compare::{loses, purge},
@@ -15,6 +19,14 @@ use serde_json::{Map, Value, json};
 
 /// Kind and name.
 pub(crate) type Place = (ChildKind, String);
+
+/// The uid of the server that all of this is about.
+pub(crate) const OWNER: &str = "uid-of-the-server";
+
+/// Where its child of a kind is.
+pub(crate) fn place(kind: ChildKind) -> Place {
+    (kind, names::child(kind, "files"))
+}
 
 /// A path to a field: names of members, and keys of list entries.
 type Path = Vec<String>;
