@@ -1,0 +1,171 @@
+//! What the operator may do: all of it used, nothing missing, and how it copes with less.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use k8s_openapi::{
+    api::rbac::v1::ClusterRole, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use kube::{
+    Api,
+    api::{DeleteParams, DynamicObject, PostParams},
+    core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
+};
+use mcp_e2e::{
+    install::{self, OPERATOR, OPERATOR_USER},
+    suite::{
+        self,
+        objects::{SOON, Space, conditions},
+        operator::OperatorProcess,
+    },
+};
+use serde_json::json;
+use tokio::process::Command;
+
+use crate::{BINARY, Fixture, QUIET, filesystem};
+
+/// Waits until the operator says this of an optional kind.
+async fn optional(operator: &OperatorProcess, expected: &str) -> Result<()> {
+    suite::eventually(&format!("/readyz says {expected:?}"), Duration::from_secs(20), async || {
+        let (_, text) = operator.health("readyz").await?;
+        Ok(if text.contains(expected) { Ok(()) } else { Err(text) })
+    })
+    .await
+}
+
+pub(crate) async fn keda(fixture: &Fixture) -> Result<()> {
+    let operator = fixture.operator.lock().await;
+    let space = fixture.space("keda").await?;
+    optional(&operator, "scaledobjects.keda.sh is not there").await?;
+    space.apply("files", filesystem()).await?;
+    space.condition("files", "Accepted=True/Valid", SOON).await?;
+
+    let crds: Api<CustomResourceDefinition> = Api::all(space.client.clone());
+    let crd = json!({
+        "metadata": {"name": "scaledobjects.keda.sh"},
+        "spec": {
+            "group": "keda.sh", "scope": "Namespaced", "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
+            "versions": [{
+                "name": "v1alpha1", "served": true, "storage": true,
+                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
+            }],
+        },
+    });
+    crds.create(&PostParams::default(), &serde_json::from_value(crd)?).await?;
+    optional(&operator, "scaledobjects.keda.sh is there").await?;
+    // Its objects reach the store: the metric counts what that holds.
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
+    let mut object = Dynamic::new("files", &resource);
+    object.metadata.labels = Some([("app.kubernetes.io/managed-by".to_owned(), "mcp-eks".to_owned())].into());
+    let objects: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
+    objects.create(&PostParams::default(), &object).await?;
+    suite::eventually("the ScaledObject is in the store", SOON, async || {
+        let (_, text) = operator.health("metrics").await?;
+        let line = text.lines().find(|line| line.contains("scaledobjects.keda.sh") && line.ends_with(" 1"));
+        Ok(line.map(|_| ()).ok_or_else(|| "no metric counts it".to_owned()))
+    })
+    .await?;
+    crds.delete("scaledobjects.keda.sh", &DeleteParams::default()).await?;
+    // The watch goes on without a word until it is opened anew, after 45 s at the latest.
+    suite::eventually("its absence is noticed", Duration::from_mins(1), async || {
+        let (_, text) = operator.health("readyz").await?;
+        Ok(if text.contains("scaledobjects.keda.sh is not there") { Ok(()) } else { Err(text) })
+    })
+    .await
+}
+
+pub(crate) async fn one_namespace(fixture: &Fixture) -> Result<()> {
+    const TEAM: &str = "mcp-eks-team";
+    let mut everywhere = fixture.operator.lock().await;
+    everywhere.stop().await?;
+    let kubectl = |words: &[&str]| {
+        let mut command = Command::new(install::kubectl(&fixture.cluster));
+        command.args(words).env("KUBECONFIG", fixture.cluster.kubeconfig());
+        command
+    };
+    let path = install::repository().join("config/namespaced");
+    let done = kubectl(&["apply", "--server-side", "-k"]).arg(path).output().await?;
+    ensure!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let settings = vec![("MCP_EKS_WATCH_NAMESPACE", TEAM.to_owned()), ("MCP_EKS_NAMESPACE", TEAM.to_owned())];
+    let mut alone = OperatorProcess::start_with(&fixture.cluster, &suite::bin_dir(BINARY), TEAM, settings).await?;
+    let (inside, outside) = (Space::existing(&fixture.cluster.client(), TEAM), fixture.space("outside").await?);
+    outside.apply("files", filesystem()).await?;
+    inside.apply("files", filesystem()).await?;
+    inside.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    tokio::time::sleep(QUIET).await;
+    ensure!(
+        outside.children("files").await?.is_empty() && conditions(&outside.servers().get("files").await?).is_empty()
+    );
+    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let user = format!("system:serviceaccount:{TEAM}:{OPERATOR}");
+    let ours: Vec<_> = events.into_iter().filter(|event| event.user == user).collect();
+    let wrong: Vec<_> = ours.iter().filter(|event| event.namespace != TEAM || event.code == 403).collect();
+    ensure!(!ours.is_empty() && wrong.is_empty(), "{wrong:?}");
+    alone.stop().await?;
+    everywhere.start_again().await
+}
+
+/// Runs last: it looks back on the whole suite.
+pub(crate) async fn rights(fixture: &Fixture) -> Result<()> {
+    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let ours: Vec<_> = events.into_iter().filter(|event| event.user == OPERATOR_USER).collect();
+    let denied: Vec<_> = ours.iter().filter(|event| event.code == 403).collect();
+    ensure!(denied.is_empty(), "{denied:?}");
+    let roles: Api<ClusterRole> = Api::all(fixture.cluster.client());
+    let mut unused = Vec::new();
+    for rule in roles.get(OPERATOR).await?.rules.unwrap_or_default() {
+        let resource = rule.resources.unwrap_or_default().remove(0);
+        for verb in rule.verbs {
+            let used = ours.iter().any(|event| {
+                let path = if event.subresource.is_empty() {
+                    event.resource.clone()
+                } else {
+                    format!("{}/{}", event.resource, event.subresource)
+                };
+                // The API server asks for `create` when an apply makes an object, and logs the request as a patch.
+                let verb_used = event.verb == verb || (verb == "create" && event.verb == "patch" && event.code == 201);
+                path == resource && verb_used
+            });
+            if !used {
+                unused.push(format!("{verb} {resource}"));
+            }
+        }
+    }
+    ensure!(unused.is_empty(), "never used: {unused:?}");
+    Ok(())
+}
+
+pub(crate) async fn revoked(fixture: &Fixture) -> Result<()> {
+    const NAMED: &str = "may not list and watch pods";
+    let operator = fixture.operator.lock().await;
+    let roles: Api<ClusterRole> = Api::all(fixture.cluster.client());
+    let before = roles.get(OPERATOR).await?;
+    let mut without = before.clone();
+    without.rules.iter_mut().flatten().for_each(|rule| {
+        rule.resources.iter_mut().flatten().for_each(|resource| {
+            if resource == "pods" {
+                "nothing".clone_into(resource);
+            }
+        });
+    });
+    let changed = roles.replace(OPERATOR, &PostParams::default(), &without).await?;
+    // A right is looked at when a watch is opened anew, which is every 45 s.
+    suite::eventually("/readyz names the right", Duration::from_mins(1), async || {
+        let (code, text) = operator.health("readyz").await?;
+        Ok(if code == 503 && text.contains(NAMED) { Ok(()) } else { Err(format!("{code} {text}")) })
+    })
+    .await?;
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let told = operator.log()?.lines().filter(|line| line.contains(NAMED)).count();
+    ensure!(told == 1, "told {told} times:\n{}", operator.log()?);
+    let (code, text) = operator.health("livez").await?;
+    ensure!(code == 200, "a restart does not help: {text}");
+    let mut back = before;
+    back.metadata.resource_version = changed.metadata.resource_version;
+    roles.replace(OPERATOR, &PostParams::default(), &back).await?;
+    suite::eventually("the operator is ready again", Duration::from_secs(20), async || {
+        let (code, text) = operator.health("readyz").await?;
+        Ok(if code == 200 { Ok(()) } else { Err(text) })
+    })
+    .await
+}
