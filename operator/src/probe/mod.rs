@@ -31,7 +31,7 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, vocabulary::ConditionType};
 
 use self::{
     heard::{End, Endpoint, Heard, Trouble},
@@ -154,8 +154,12 @@ impl Probes {
             servers.by_uid.remove(&uid);
             return (Report::Nobody, None);
         };
-        let known =
-            servers.by_uid.entry(uid.clone()).or_insert_with(|| Server { targets: Targeted::new(), asked: now });
+        let first_seen = || {
+            let targets = targets.pods.iter().chain([&targets.service]);
+            let known = Known::from_status(is_verified(server));
+            Server { targets: targets.map(|target| (target.clone(), known.clone())).collect(), asked: now }
+        };
+        let known = servers.by_uid.entry(uid.clone()).or_insert_with(first_seen);
         known.asked = now;
         let (due, again) = begin(&targets, &mut known.targets, now, interval);
         let report = schedule::report(&targets, &known.targets);
@@ -192,6 +196,13 @@ impl Probes {
         }
         server.targets.get_mut(target).is_some_and(|known| known.heard(outcome, Instant::now()))
     }
+}
+
+/// Whether everybody spoke, as far as the status tells.
+fn is_verified(server: &McpServer) -> bool {
+    let conditions = server.status.iter().flat_map(|status| &status.conditions);
+    let verified = ConditionType::Verified.as_str();
+    conditions.filter(|condition| condition.type_ == verified).any(|condition| condition.status == "True")
 }
 
 /// Marks who is due as being asked, forgets who is no target. Returns them, and when to look again.

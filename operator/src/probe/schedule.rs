@@ -20,9 +20,17 @@ pub struct Known {
     since: Option<Instant>,
     /// Whether an answer is awaited.
     asking: bool,
+    /// Whether it spoke before this operator began, as far as the status tells.
+    spoke_once: bool,
 }
 
 impl Known {
+    /// What is known of a target at the start: what the status tells.
+    #[must_use]
+    pub fn from_status(verified: bool) -> Self {
+        Self { spoke_once: verified, ..Self::default() }
+    }
+
     /// How long until it is asked again; none while an answer is awaited.
     #[must_use]
     pub fn due(&self, now: Instant, interval: Duration) -> Option<Duration> {
@@ -40,7 +48,10 @@ impl Known {
     /// It was heard. Returns whether that concerns anybody: it is news, or it is to be asked again sooner than planned.
     pub fn heard(&mut self, outcome: Outcome, now: Instant) -> bool {
         self.asking = false;
-        let spoke = matches!(self.news, Some(Outcome::Spoke(_) | Outcome::AuthRequired(_)));
+        let spoke = match &self.news {
+            None => self.spoke_once,
+            Some(news) => matches!(news, Outcome::Spoke(_) | Outcome::AuthRequired(_)),
+        };
         let believed = match &outcome {
             Outcome::Failed(failure) => {
                 self.failures = self.failures.saturating_add(1);
@@ -156,16 +167,26 @@ mod tests {
     #[test]
     fn what_may_pass_by_itself_is_believed_the_second_time() {
         let start = Instant::now();
-        let believed_after = |first: Option<Outcome>, failure: &Outcome| {
-            let mut known = Known { news: first, ..Known::default() };
+        let believed_after = |known: Known, failure: &Outcome| {
+            let mut known = known;
             (1..5).find(|_| {
                 known.heard(failure.clone(), start);
                 known.news() == Some(failure)
             })
         };
+        let known = |news| Known { news: Some(news), ..Known::default() };
         let (refused, hung) = (failed(Reason::ProbeFailed, true), failed(Reason::ProbeTimeout, true));
-        assert_eq!(believed_after(None, &refused), Some(2), "a Service whose rules are on their way");
-        assert_eq!(believed_after(Some(spoke()), &hung), Some(2), "a pause of a server that spoke");
-        assert_eq!(believed_after(None, &hung), Some(1), "a server that never spoke, after seconds of waiting");
+        assert_eq!(believed_after(Known::default(), &refused), Some(2), "a Service whose rules are on their way");
+        assert_eq!(believed_after(known(spoke()), &hung), Some(2), "a pause of a server that spoke");
+        assert_eq!(
+            believed_after(Known::from_status(true), &hung),
+            Some(2),
+            "it spoke to the operator before this one"
+        );
+        assert_eq!(
+            believed_after(Known::default(), &hung),
+            Some(1),
+            "a server that never spoke, after seconds of waiting"
+        );
     }
 }
