@@ -10,7 +10,7 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use mcp_crds::McpServer;
-use tracing::debug;
+use tracing::warn;
 
 use crate::{
     metrics::Metrics,
@@ -36,7 +36,7 @@ impl Events {
         Self { client, reporter: Reporter::from(EVENT_REPORTER), metrics }
     }
 
-    /// Publishes the notes about a server. A namespace on its way out, a quota, a missing right: all of it is ignored.
+    /// Publishes the notes about a server. A namespace on its way out, a quota, a missing right: nothing waits for it.
     pub async fn publish(&self, server: &McpServer, notes: Vec<Note>) {
         let about = server.object_ref(&());
         for note in notes {
@@ -57,7 +57,8 @@ impl Events {
             let published = matches!(outcome, Ok(Ok(())));
             self.metrics.event(published);
             if !published {
-                debug!(reason = event.reason, ?outcome, "an Event was not published");
+                let (namespace, name) = (about.namespace.as_deref(), about.name.as_deref());
+                warn!(namespace, name, reason = event.reason, ?outcome, "an Event was not published");
                 return;
             }
         }

@@ -36,6 +36,12 @@ impl Mounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&uid).map(|(_, words)| words.clone())
     }
 
+    /// How many pods are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     /// Looks at an event of the watch. Returns the pod it speaks of, if that is one of ours.
     pub fn see(&self, event: &watcher::Event<Event>, pods: &Store<Pod>) -> Option<PartialObjectMeta<Pod>> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);

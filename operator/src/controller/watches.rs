@@ -129,7 +129,8 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
     let pods_listed = listed.clone().all();
     let mounts = Mounts::default();
-    let unmounted = failed_mounts(client, &mounts, &pod_store, pods_listed);
+    let (mark, _) = listed.add_optional("events");
+    let unmounted = failed_mounts(client, mark, &mounts, &pod_store, pods_listed);
     let children_listed = listed.clone().all();
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
@@ -249,6 +250,7 @@ where
 /// (before 1.34 it is off by default), nobody waits for it: `RolloutStuck` is the reason then, after three minutes.
 fn failed_mounts(
     client: &Scoped,
+    mark: Mark,
     mounts: &Mounts,
     pods: &Store<Pod>,
     pods_listed: impl Future<Output = ()> + Send + 'static,
@@ -256,7 +258,15 @@ fn failed_mounts(
     let (mounts, pods) = (mounts.clone(), pods.clone());
     let config = watcher::Config::default().fields(mounts::FIELDS).timeout(WATCH_SECONDS).streaming_lists();
     let api = client.api::<Event>();
+    let remembered = mounts.clone();
     let events = anew_when_refused(move || watcher(api.clone(), config.clone()).default_backoff().boxed());
+    // Where there is no such watch, that is no news every few seconds; a right that is missing is.
+    let of_note = move |event: &_| Result::is_ok(event) || refusal(event).is_some();
+    let events = events.inspect(move |event| {
+        if of_note(event) {
+            mark.see(event, remembered.count());
+        }
+    });
     let pods_of_note = events.filter_map(move |event| {
         future::ready(match event {
             Ok(event) => mounts.see(&event, &pods).map(Ok),
