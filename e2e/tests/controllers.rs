@@ -22,6 +22,7 @@ use mcp_e2e::{
     },
 };
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
@@ -29,8 +30,10 @@ const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 /// kinds every 30 s, and does not collect the children of a kind before it knows it.
 const ROLLOUT: Duration = Duration::from_secs(90);
 
+mod crowd;
+
 struct Fixture {
-    _operator: OperatorProcess,
+    operator: Mutex<OperatorProcess>,
     cluster: Arc<Cluster>,
 }
 
@@ -48,6 +51,9 @@ fn main() -> ExitCode {
         ("an image that is not there is the reason, and the old pods serve on", |f| missing_image(f).boxed_local()),
         ("no pods by request is a reason of its own", |f| zero(f).boxed_local()),
         ("a quota that refuses pods is the reason", |f| quota(f).boxed_local()),
+        ("two hundred servers at rest, and after a restart of the operator: no write", |f| {
+            crowd::rests(f).boxed_local()
+        }),
     ];
     suite::run(
         "suite-controllers",
@@ -55,7 +61,7 @@ fn main() -> ExitCode {
         BINARY,
         async |cluster| {
             let operator = OperatorProcess::start(&cluster, &suite::bin_dir(BINARY)).await?;
-            Ok(Fixture { _operator: operator, cluster })
+            Ok(Fixture { operator: Mutex::new(operator), cluster })
         },
         tests,
     )
