@@ -2,7 +2,7 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e conformance bench-servers images terraform terraform-apply
+.PHONY: help up down test check fmt lint e2e laws bench bench-servers conformance images terraform terraform-apply
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ lint: ## Dockerfiles, workflows, YAML, shell, licences and sources of dependenci
 
 e2e: ## The suites that run against a cluster
 	@cargo xtask e2e
+
+laws: ## The laws of the core, ten thousand cases each (`make test` runs a sample)
+	@cargo xtask laws
+
+bench: ## A thousand McpServers against a bare writer of the same objects; prints a report
+	@cargo xtask bench operator
 
 conformance: ## The official MCP conformance suite against the bundled servers
 	@cargo xtask conformance

@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::bench::{self, Bench};
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster, DEFAULT_NAME, Options, Provider, State, Tier};
 use crate::doubles::{self, Behaviour};
@@ -39,6 +40,8 @@ enum Command {
         #[command(flatten)]
         name: Name,
     },
+    /// Many servers, against a bare writer of the same objects; prints a report
+    Bench(Bench),
     /// Process 1 of a cluster's pid namespace
     #[command(name = cluster::native::supervisor::COMMAND, hide = true)]
     Supervise {
@@ -180,6 +183,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
             }
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(options) => block_on(async {
+            bench::run(options, Progress::start()).await?;
+            Ok(ExitCode::SUCCESS)
+        }),
         Command::Cluster(command) => block_on(execute(command)),
         Command::Down { name } => block_on(execute(ClusterCommand::Down { name })),
         Command::Up(up) => block_on(async {

@@ -5,6 +5,7 @@
 //! It keeps everything it makes below `${XDG_CACHE_HOME:-$HOME/.cache}/mcp-eks`.
 
 pub mod audit;
+pub mod bench;
 pub mod cache;
 pub mod cli;
 pub mod cluster;

@@ -42,3 +42,9 @@ pub(crate) fn rbacgen(place: &Place) -> Result<()> {
 pub(crate) fn build_cluster_binaries(place: &Place) -> Result<()> {
     program::run(cargo(place, &["build", "--locked", "--bins"]).args(CLUSTER))
 }
+
+/// Builds the operator and the harness with the release profile.
+pub(crate) fn build_for_benchmark(place: &Place) -> Result<()> {
+    let words = ["build", "--locked", "--release", "--bins", "--package", "mcp-operator", "--package", "mcp-e2e"];
+    program::run(&mut cargo(place, &words))
+}

@@ -1,4 +1,4 @@
-//! `up`, `down` and `cluster …`: builds the harness, then becomes it, so that stdin, stdout, signals and the exit code
+//! `up`, `down`, `cluster …` and `bench operator`: builds the harness, then becomes it, so that stdin, stdout, signals and the exit code
 //! are the harness's own.
 
 use std::ffi::OsString;
@@ -32,6 +32,14 @@ pub(crate) fn down(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
 pub(crate) fn cluster(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
     cargo::build_harness(place)?;
     program::become_program(harness(place)?.arg("cluster").args(arguments))
+}
+
+/// `mcp-e2e bench ARGUMENTS --bin-dir DIR`, with operator and harness as they are shipped.
+pub(crate) fn bench(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
+    cargo::build_for_benchmark(place)?;
+    let bin_dir = place.bin_dir()?.with_file_name("release");
+    let mut harness = Command::new(bin_dir.join("mcp-e2e"));
+    program::become_program(harness.arg("bench").args(arguments).arg("--bin-dir").arg(bin_dir))
 }
 
 fn harness(place: &Place) -> Result<Command> {

@@ -59,6 +59,11 @@ enum Task {
         /// Names of files under e2e/tests, without `.rs`
         suites: Vec<String>,
     },
+    /// Measure, and print a report; not part of `test`
+    #[command(subcommand)]
+    Bench(Bench),
+    /// The laws of the core, ten thousand cases each; `test` runs a sample of them
+    Laws,
     /// Build both Dockerfiles with Docker or Podman
     Images(images::Options),
     /// The official MCP conformance suite against the bundled servers
@@ -69,6 +74,13 @@ enum Task {
     Lint,
     /// The AWS base: format, tests, READMEs, checkov; `--apply` runs it against an emulator
     Terraform(terraform::Options),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// A thousand McpServers against a bare writer of the same objects
+    #[command(disable_help_flag = true)]
+    Operator(Forwarded),
 }
 
 /// Arguments that belong to `mcp-e2e`, the program behind the command.
@@ -95,6 +107,8 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Down(forwarded) => cluster::down(&place, &forwarded.arguments),
         Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
         Task::Check => step::run_all(&place, plan::check(&place)?),
+        Task::Bench(Bench::Operator(forwarded)) => cluster::bench(&place, &forwarded.arguments),
+        Task::Laws => step::run_all(&place, vec![plan::laws(&place)]),
         Task::Crdgen => cargo::crdgen(&place).map(|()| ExitCode::SUCCESS),
         Task::Rbacgen => cargo::rbacgen(&place).map(|()| ExitCode::SUCCESS),
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),

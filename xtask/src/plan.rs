@@ -84,6 +84,15 @@ fn unit(place: &Place) -> Result<Step> {
     Ok(Step::new("unit", [test]))
 }
 
+/// The laws of the core, at length. With the dev profile: it is compiled already, and compiling all of it once more with
+/// optimisation takes longer than it saves.
+pub(crate) fn laws(place: &Place) -> Step {
+    let words = ["test", "--locked", "--workspace", "--test", "laws"];
+    let mut test = cargo(place, &words);
+    test.env("PROPTEST_CASES", "10000");
+    Step::new("laws", [test])
+}
+
 fn doc(place: &Place) -> Step {
     Step::new("doc", [cargo(place, &["test", "--locked", "--workspace", "--doc"])])
 }

@@ -125,10 +125,14 @@ impl OperatorProcess {
         self.ready().await
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> Result<i32> {
+        Ok(i32::try_from(self.child.id().context("the operator has ended by itself")?)?)
+    }
+
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let pid = self.child.id().context("the operator has ended by itself")?;
-        kill(Pid::from_raw(i32::try_from(pid)?), signal).with_context(|| format!("send {signal} to the operator"))
+        kill(Pid::from_raw(self.pid()?), signal).with_context(|| format!("send {signal} to the operator"))
     }
 
     /// What one of its health endpoints says: status and text. Fails when it does not answer.
