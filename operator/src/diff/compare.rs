@@ -79,6 +79,24 @@ fn settle_strict_parts(kind: ChildKind, desired: &Value, live: &Value, target: &
             *part = merge(pointer.rsplit('/').next().unwrap_or_default(), wanted, found, true);
         }
     }
+    drop_our_marks(desired, target);
+}
+
+/// Takes our own annotations off the pods that are not asked for. One that somebody has edited is no longer the operator's
+/// to the API server, and would stay when the spec names no ConfigMap any more.
+fn drop_our_marks(desired: &Value, target: &mut Value) {
+    const METADATA: &str = "/spec/template/metadata";
+    let asked_for = desired.pointer(METADATA).and_then(|metadata| metadata.get("annotations"));
+    let ours = |name: &str| name.strip_prefix(mcp_crds::GROUP).is_some_and(|rest| rest.starts_with('/'));
+    let stays = |name: &str| !ours(name) || asked_for.is_some_and(|marks| marks.get(name).is_some());
+    let Some(Value::Object(metadata)) = target.pointer_mut(METADATA) else { return };
+    let Some(Value::Object(marks)) = metadata.get_mut("annotations") else { return };
+    let before = marks.len();
+    marks.retain(|name, _| stays(name));
+    if marks.is_empty() && before > 0 {
+        // As the API server would store it.
+        metadata.remove("annotations");
+    }
 }
 
 /// Whether something was taken away that was there: a server-side apply cannot, or is refused because the old and
@@ -281,6 +299,16 @@ mod tests {
         assert_settles(volume.clone(), json!({"volumes": [{"name": "docs", "emptyDir": {}}]}), volume);
         let live = json!({"containers": [{"name": "server", "resources": {}}], "securityContext": {}});
         assert_settles(json!({"containers": [{"name": "server"}]}), live.clone(), live);
+    }
+
+    #[test]
+    fn an_annotation_of_ours_goes_from_the_pods_when_nothing_asks_for_it() {
+        let template = |annotations: Value| json!({"spec": {"template": {"metadata": {"annotations": annotations}}}});
+        let live =
+            template(json!({"mcp-eks.dev/config-maps-hash": "edited", "kubectl.kubernetes.io/restartedAt": "now"}));
+        let settled = settle(ChildKind::Deployment, &json!({"spec": {"template": {"metadata": {}}}}), &live);
+        assert_eq!(settled, template(json!({"kubectl.kubernetes.io/restartedAt": "now"})));
+        assert!(loses(&live, &settled), "an apply cannot take it away");
     }
 
     #[test]
