@@ -13,6 +13,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{FutureExt, future::join_all};
 use mcp_e2e::{
     cache::Cache,
+    ministack::{self, Emulator, Kind},
     packages,
     progress::Progress,
     suite::{
@@ -40,9 +41,10 @@ struct Fixture {
     clients: Clients,
     servers: Vec<(Row, Server)>,
     directory: TempDir,
+    ministack: Emulator,
 }
 
-fn rows(directory: &TempDir) -> Vec<Row> {
+fn rows(directory: &TempDir, ministack: &Emulator) -> Vec<Row> {
     let root = format!("--root=docs={}", directory.path().display());
     let call = |tool: &str, arguments: Value| Call { tool: tool.into(), arguments };
     vec![
@@ -77,6 +79,20 @@ fn rows(directory: &TempDir) -> Vec<Row> {
             ),
             expected: "2026-07-01T10:30:00-04:00",
         },
+        Row {
+            binary: "mcp-aws",
+            arguments: vec!["--region=us-west-2".into()],
+            environment: [
+                ("AWS_ENDPOINT_URL", ministack.url()),
+                ("AWS_ACCESS_KEY_ID", "test"),
+                ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("AWS_EC2_METADATA_DISABLED", "true"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+            call: call("aws_whoami", json!({})),
+            expected: ministack::ACCOUNT,
+        },
     ]
 }
 
@@ -91,9 +107,10 @@ async fn prepare() -> Result<Fixture> {
     let directory = tempfile::tempdir()?;
     std::fs::write(directory.path().join("hello.txt"), "hello")?;
     let start = |row: Row| Ok((Server::start(&path(row.binary), &row.arguments, &row.environment)?, row));
-    let servers = rows(&directory).into_iter().map(start).collect::<Result<Vec<_>>>()?;
+    let ministack = Emulator::start(&cache, Kind::MiniStack { enforce: false }).await?;
+    let servers = rows(&directory, &ministack).into_iter().map(start).collect::<Result<Vec<_>>>()?;
     let servers = servers.into_iter().map(|(server, row)| (row, server)).collect();
-    Ok(Fixture { clients, servers, directory })
+    Ok(Fixture { clients, servers, directory, ministack })
 }
 
 fn main() -> ExitCode {
@@ -170,7 +187,10 @@ fn origin(host: &str) -> Result<String> {
 }
 
 fn filesystem(fixture: &Fixture, origins: &str) -> Result<(Row, Server)> {
-    let row = rows(&fixture.directory).into_iter().find(|row| row.binary == "mcp-filesystem").context("no such row")?;
+    let row = rows(&fixture.directory, &fixture.ministack)
+        .into_iter()
+        .find(|row| row.binary == "mcp-filesystem")
+        .context("no such row")?;
     let arguments: Vec<String> =
         row.arguments.iter().cloned().chain([format!("--allowed-origins={origins}")]).collect();
     let server = Server::start(&path(row.binary), &arguments, &row.environment)?;

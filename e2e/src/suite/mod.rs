@@ -9,6 +9,7 @@ pub mod loopback;
 pub mod objects;
 pub mod operator;
 pub mod own;
+pub mod server;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 

@@ -40,6 +40,11 @@ impl Document {
         }
     }
 
+    /// The value of a key that is left for somebody else to take.
+    pub(crate) fn look(&self, key: &str) -> Option<&Value> {
+        self.rest.get(key)
+    }
+
     /// Takes the value of a key, with words for where it was found.
     pub(crate) fn take(&mut self, key: &str) -> Option<(String, Value)> {
         self.known.insert(key.to_owned());

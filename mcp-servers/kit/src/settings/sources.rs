@@ -76,6 +76,21 @@ impl Sources {
         parts.collect()
     }
 
+    /// The same, left where they are: for a server to see a setting that the kit reads after it.
+    #[must_use]
+    pub fn peek(&self, name: &str) -> Vec<String> {
+        let mut texts: Vec<String> = self.line(name).into_iter().map(|given| given.text).collect();
+        if texts.is_empty() {
+            texts = match self.document.look(&key(name)) {
+                Some(Value::Sequence(entries)) => entries.iter().filter_map(scalar).collect(),
+                Some(value) => scalar(value).into_iter().collect(),
+                None => Vec::new(),
+            };
+        }
+        let parts = texts.iter().flat_map(|text| text.split(',').map(str::trim).filter(|part| !part.is_empty()));
+        parts.map(str::to_owned).collect()
+    }
+
     /// The values given on the command line, or else in the environment (there split at commas).
     #[must_use]
     pub fn line(&self, name: &str) -> Vec<Given> {

@@ -49,9 +49,14 @@ pub(crate) fn start(settings: &Common, identity: &Identity) -> Result<Telemetry,
     Ok(Telemetry(provider))
 }
 
+/// Below warnings, these write requests with their signatures and session tokens: never heard, whatever is asked for.
+const TELLTALES: &str = "aws_config=warn,aws_runtime=warn,aws_sigv4=warn,aws_smithy_http_client=warn,\
+                         aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,h2=warn,hyper=warn,hyper_util=warn";
+
 /// rmcp writes several lines about every request; it is heard only when it is asked for by name.
 fn filter(given: &str) -> String {
-    if given.contains("rmcp") { given.to_owned() } else { format!("{given},rmcp=error") }
+    let quiet = if given.contains("rmcp") { "" } else { ",rmcp=error" };
+    format!("{given}{quiet},{TELLTALES}")
 }
 
 impl Telemetry {
