@@ -21,3 +21,4 @@ pub mod progress;
 pub mod python;
 pub mod suite;
 pub mod tools;
+pub mod valkey;

@@ -51,6 +51,10 @@ pub const NPM: &[Package] = &[Package { name: "npm", programs: &["npm"] }];
 /// A real browser.
 pub const BROWSER: &[Package] = &[Package { name: "chromium", programs: &["/usr/bin/chromium"] }];
 
+/// What keeps the entries of the Custom server for all its pods: Valkey, or Redis where there is no Valkey yet.
+pub const VALKEY: &[Package] =
+    &[Package { name: "redis-server", programs: &["/usr/bin/valkey-server|/usr/bin/redis-server"] }];
+
 /// Makes sure that `packages` are there.
 pub async fn ensure(cache: &Cache, packages: &[Package], progress: Progress) -> Result<()> {
     if missing(packages).is_empty() {

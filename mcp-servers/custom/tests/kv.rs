@@ -14,11 +14,7 @@ use std::{
 use nix::sys::signal::Signal;
 use serde_json::json;
 use tempfile::TempDir;
-use world::{
-    BINARY, support,
-    support::{Server, connect},
-    world, wrong_settings,
-};
+use world::{BINARY, support, support::Server, world, wrong_settings};
 
 fn on_disk(directory: &TempDir, more: &[&str]) -> Server {
     let path = format!("--kv-disk={}", directory.path().display());
@@ -132,7 +128,6 @@ fn a_second_server_on_the_same_directory_is_told() {
 #[test]
 fn results_are_as_their_schemas_say() {
     let world = world(&["--weather=off"]);
-    connect(world.server.address);
     world.call("kv_set", json!({"key": "a", "value": "1", "ttl_seconds": 60, "if_version": 0}));
     world.call("kv_get", json!({"key": "a"}));
     world.call("kv_get", json!({"key": "b"}));

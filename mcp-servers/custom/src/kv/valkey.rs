@@ -111,9 +111,10 @@ fn client(url: &str) -> Result<Client, String> {
     Client::open(url).map_err(|_| "not a URL of the form rediss://USER:PASSWORD@HOST:6379/0".to_owned())
 }
 
-/// What kind of error it is. Its details could repeat what was sent.
+/// What kind of error it is. The words of the server could repeat what was sent; those of socket and TLS do not.
 fn category(error: &RedisError) -> String {
     match error.kind() {
+        ErrorKind::Io => error.to_string(),
         ErrorKind::AuthenticationFailed => "user or password are refused".to_owned(),
         _ => error.category().to_owned(),
     }
