@@ -8,10 +8,14 @@ use std::process::Command;
 use anyhow::Result;
 
 use crate::place::Place;
-use crate::program;
+use crate::{program, servers};
 
 /// The packages a local cluster is built from, and the harness that starts it.
-const CLUSTER: [&str; 6] = ["--package", "mcp-operator", "--package", "mcp-filesystem", "--package", "mcp-e2e"];
+fn cluster_packages(place: &Place) -> Result<Vec<String>> {
+    let fixed = ["mcp-operator", "mcp-e2e"].map(str::to_owned);
+    let packages = fixed.into_iter().chain(servers::names(&place.root)?);
+    Ok(packages.flat_map(|name| ["--package".to_owned(), name]).collect())
+}
 
 /// `cargo WORDS…`, in the repository's root.
 pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
@@ -23,7 +27,7 @@ pub(crate) fn cargo(place: &Place, words: &[&str]) -> Command {
 /// Builds `mcp-e2e` with the dev profile. Stdout stays untouched: it belongs to the command that follows.
 pub(crate) fn build_harness(place: &Place) -> Result<()> {
     let words = ["build", "--locked", "--quiet", "--bin", "mcp-e2e"];
-    program::run(cargo(place, &words).args(CLUSTER))
+    program::run(cargo(place, &words).args(cluster_packages(place)?))
 }
 
 /// Writes what is generated from the API types: manifests, schemas for editors, the reference; a test of mcp-crds fails
@@ -40,7 +44,7 @@ pub(crate) fn rbacgen(place: &Place) -> Result<()> {
 
 /// Builds everything that runs in a local cluster, in one go.
 pub(crate) fn build_cluster_binaries(place: &Place) -> Result<()> {
-    program::run(cargo(place, &["build", "--locked", "--bins"]).args(CLUSTER))
+    program::run(cargo(place, &["build", "--locked", "--bins"]).args(cluster_packages(place)?))
 }
 
 /// Builds the operator and the harness with the release profile.

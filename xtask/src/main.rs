@@ -14,6 +14,7 @@ mod output;
 mod place;
 mod plan;
 mod program;
+mod servers;
 mod step;
 mod terraform;
 mod venv;

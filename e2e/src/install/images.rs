@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::image::{Image, Packed};
 
-/// The servers in the one image that holds them all.
-const SERVERS: [&str; 1] = ["mcp-filesystem"];
+/// Names the servers in the one image that holds them all; this image has the same.
+const DOCKERFILE: &str = include_str!("../../../Dockerfile.servers");
 
 /// The two images and their archives.
 #[derive(Clone, Debug)]
@@ -34,9 +34,16 @@ impl Images {
             image.entrypoint(["/usr/local/bin/mcp-operator"])
         })?;
         let (servers, servers_archive) =
-            pack("mcp-eks-servers", &SERVERS, bin_dir, target, |image| image.command(["mcp-filesystem", "--help"]))?;
+            pack("mcp-eks-servers", &servers(), bin_dir, target, |image| image.command(["mcp-filesystem", "--help"]))?;
         Ok(Self { operator, operator_archive, servers, servers_archive })
     }
+}
+
+/// The bundled servers, as `Dockerfile.servers` lists them.
+#[must_use]
+pub fn servers() -> Vec<&'static str> {
+    let line = DOCKERFILE.lines().find_map(|line| line.strip_prefix("ARG SERVERS="));
+    line.unwrap_or_default().trim_matches('"').split_whitespace().collect()
 }
 
 fn pack(

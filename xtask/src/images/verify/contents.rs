@@ -17,7 +17,7 @@ const FILES: [&str; 4] = ["etc/group", "etc/nsswitch.conf", "etc/passwd", BUNDLE
 /// The image says which user its processes are, by number, as `runAsNonRoot` wants it.
 pub(super) fn user(engine: &Engine, image: &Image) -> Result<()> {
     let found =
-        program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Config.User}}", image.name]))?;
+        program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Config.User}}", &image.name]))?;
     ensure!(found == USER, "{}: the user should be {USER} and is `{found}`", image.name);
     println!("ok {} runs as {USER}", image.name);
     Ok(())
@@ -25,7 +25,7 @@ pub(super) fn user(engine: &Engine, image: &Image) -> Result<()> {
 
 /// The image holds its programs and [`FILES`], and nothing else; anyone may write to /tmp.
 pub(super) fn files(engine: &Engine, image: &Image) -> Result<()> {
-    let container = program::output(&mut engine.command(&["create", "--network=none", image.name]))?;
+    let container = program::output(&mut engine.command(&["create", "--network=none", &image.name]))?;
     let listing = list(engine, &container);
     program::output(&mut engine.command(&["rm", &container]))?;
     let listing = listing?;
@@ -65,13 +65,13 @@ fn of_the_engine(path: &str) -> bool {
 
 /// Every program says its version, under the restrictions a pod will have.
 pub(super) fn programs(engine: &Engine, image: &Image) -> Result<()> {
-    for binary in image.binaries {
+    for binary in &image.binaries {
         let entrypoint = format!("--entrypoint={binary}");
         let words =
-            ["run", "--rm", "--network=none", "--read-only", "--cap-drop=all", &entrypoint, image.name, "--version"];
+            ["run", "--rm", "--network=none", "--read-only", "--cap-drop=all", &entrypoint, &image.name, "--version"];
         let said = program::output(&mut engine.command(&words))?;
         ensure!(
-            said.starts_with(binary),
+            said.starts_with(binary.as_str()),
             "{}: `{binary} --version` should begin with its name, said `{said}`",
             image.name
         );

@@ -73,7 +73,7 @@ impl Bench {
 
     /// Writes the image's bundle with the test CA at its end; returns how many roots it had.
     fn add_ca(&self, engine: &Engine, image: &Image) -> Result<usize> {
-        let container = program::output(&mut engine.command(&["create", "--network=none", image.name]))?;
+        let container = program::output(&mut engine.command(&["create", "--network=none", &image.name]))?;
         let path = self.directory.join("ca-certificates.crt");
         let copied = program::run(engine.command(&["cp", &format!("{container}:/{BUNDLE}")]).arg(&path));
         program::output(&mut engine.command(&["rm", &container]))?;
