@@ -7,7 +7,7 @@ export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/b
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-up: ## From a fresh clone to a local cluster with a Ready McpServer; a second run does nothing
+up: ## From a fresh clone to a local cluster with four Ready McpServers; a second run does nothing
 	@cargo xtask up
 
 down: ## End what `make up` started; nothing stays behind

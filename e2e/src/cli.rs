@@ -33,7 +33,7 @@ enum Command {
     /// Start, use and end a local cluster
     #[command(subcommand, after_help = EXAMPLES)]
     Cluster(ClusterCommand),
-    /// From nothing to a cluster with the operator and a Ready sample; the second time there is nothing to do
+    /// From nothing to a cluster with the operator and Ready samples; the second time there is nothing to do
     Up(Up),
     /// End what `up` started
     Down {

@@ -129,7 +129,7 @@ async fn rust_client(fixture: &Fixture) -> Result<()> {
 async fn python_client(fixture: &Fixture) -> Result<()> {
     let server = fixture.samples().servers().get(SAMPLE).await?;
     let (url, address) = install::call::endpoint(&fixture.cluster.client(), &server).await?;
-    let answer = clients::list_directory(&Cache::from_env()?, &url, address, "/docs").await?;
+    let answer = clients::call(&Cache::from_env()?, &url, address, "list_directory", &json!({"path": "/docs"})).await?;
     let tools = answer["tools"].as_array().context("no tools")?;
     ensure!(tools.iter().any(|tool| tool == "list_directory"), "{answer}");
     ensure!(answer["result"].to_string().contains("welcome.md"), "{answer}");

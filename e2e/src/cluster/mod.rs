@@ -189,6 +189,18 @@ impl Cluster {
         audit::Log::new(audit_log_path(&self.dir))
     }
 
+    /// The first process of a native cluster's node, whose namespaces are the node's.
+    #[must_use]
+    pub fn node(&self) -> Option<i32> {
+        self.state.supervisor.as_ref()?.children().first().map(|child| child.pid)
+    }
+
+    /// Where everything of it lies; goes with it.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.dir
+    }
+
     /// Makes the image in an archive available to pods (`imagePullPolicy: Never` or `IfNotPresent`).
     pub async fn load(&self, archive: &Path) -> Result<()> {
         image::check_archive(archive)?;
@@ -199,8 +211,7 @@ impl Cluster {
         match self.state.provider {
             Provider::Kind => kind::load(name, archive).await,
             Provider::Native => {
-                let supervisor = self.state.supervisor.as_ref().context("the cluster has no supervisor on record")?;
-                let first = supervisor.children().first().map(|child| child.pid);
+                let first = self.node();
                 let first = first.with_context(|| format!("the node of cluster {name} is gone: `cluster up` again"))?;
                 native::import(first, archive, native::snapshotter(&self.dir)).await
             }

@@ -1,16 +1,21 @@
-//! `mcp-e2e up`: a local cluster, the operator, the sample Ready, one tool called, and what to do next.
+//! `mcp-e2e up`: a local cluster, the operator, the samples Ready, a tool of each called, and what to do next.
 //!
-//! Addresses and the answer of the tool go to standard output, progress to standard error.
+//! Addresses and answers go to standard output, progress to standard error.
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use kube::{Api, ResourceExt};
 use mcp_crds::McpServer;
 use serde_json::json;
 
-use super::{SAMPLE, SAMPLES_NAMESPACE, call, call::McpClient, install};
+use super::{
+    SAMPLE, SAMPLES_NAMESPACE, call,
+    call::McpClient,
+    install,
+    samples::{Sample, samples},
+};
 use crate::{
     cache::Cache,
     cluster::{Cluster, DEFAULT_NAME, Options, Provider, Tier},
@@ -26,7 +31,7 @@ pub struct Up {
     /// Who makes it [default: kind where Docker answers and kind is installed, else native]
     #[arg(long, value_enum)]
     provider: Option<Provider>,
-    /// Directory of the binaries mcp-operator and mcp-filesystem, as cargo built them
+    /// Directory of the binaries of operator and servers, as cargo built them
     #[arg(long)]
     bin_dir: PathBuf,
 }
@@ -62,42 +67,61 @@ impl Up {
     }
 }
 
-/// Calls the sample and prints where everything is.
+/// Calls a tool of each sample and prints where everything is.
 async fn tell(cluster: &Cluster) -> Result<()> {
     let api: Api<McpServer> = Api::namespaced(cluster.client(), SAMPLES_NAMESPACE);
-    let server = api.get(SAMPLE).await.context("read the sample")?;
-    let (url, address) = call::endpoint(&cluster.client(), &server).await?;
-    let client = McpClient::connect(cluster, &server).await?;
-    let tools = client.tools().await?;
-    let answer = client.call("list_directory", json!({"path": "/docs"})).await?;
-    let text = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
-    let from_host = match cluster.state().provider {
-        Provider::Native => format!("http://{address}{}", url.parse::<http::Uri>()?.path()),
-        Provider::Kind => "through port-forward, see below".to_owned(),
-    };
-    let name = server.name_any();
+    let samples = samples();
+    let mut text = String::new();
+    let mut clients = serde_json::Map::new();
+    for sample in &samples {
+        let server = api.get(sample.name).await.with_context(|| format!("read sample {}", sample.name))?;
+        let (url, address) = call::endpoint(&cluster.client(), &server).await?;
+        let from_host = match cluster.state().provider {
+            Provider::Native => format!("http://{address}{}", url.parse::<http::Uri>()?.path()),
+            Provider::Kind => "http://localhost:8080/mcp".to_owned(),
+        };
+        text += &show(cluster, sample, &server, &url).await?;
+        clients.insert(sample.name.to_owned(), json!({"type": "http", "url": from_host}));
+    }
     let kubectl = kubectl_command(&cluster.state().name);
     let down = down_command(&cluster.state().name);
+    let how = match cluster.state().provider {
+        Provider::Native => "These addresses answer on this machine",
+        Provider::Kind => "One at a time, through the port-forward below",
+    };
+    let first = samples.first().map_or(SAMPLE, |sample| sample.name);
     println!(
         "\
-McpServer {SAMPLES_NAMESPACE}/{name} is Ready: {} tools
-  address in the cluster   {url}
-  address from this host   {}
-  tools/call list_directory {{\"path\": \"/docs\"}} answered:
+{text}
+{how}; for a client's configuration:
 {}
 
 Next
   {kubectl} get mcpservers.mcp-eks.dev -A
-  {kubectl} -n {SAMPLES_NAMESPACE} port-forward service/{name} 8080    # then http://localhost:8080/mcp for your client
-  {kubectl} -n {SAMPLES_NAMESPACE} scale mcpservers.mcp-eks.dev/{name} --replicas=3
+  {kubectl} -n {SAMPLES_NAMESPACE} port-forward service/{first} 8080    # then http://localhost:8080/mcp for your client
+  {kubectl} -n {SAMPLES_NAMESPACE} scale mcpservers.mcp-eks.dev/{SAMPLE} --replicas=3
   export KUBECONFIG={}    # for a kubectl of your own
   {down}",
-        tools.len(),
-        from_host,
-        indent(&text.unwrap_or_default()),
+        serde_json::to_string_pretty(&json!({"mcpServers": clients}))?,
         cluster.kubeconfig().display(),
     );
     Ok(())
+}
+
+/// What one sample is and answers.
+async fn show(cluster: &Cluster, sample: &Sample, server: &McpServer, url: &str) -> Result<String> {
+    let name = server.name_any();
+    let client = McpClient::connect(cluster, server).await?;
+    let tools = client.tools().await?.len();
+    let head = format!("McpServer {SAMPLES_NAMESPACE}/{name} is Ready: {tools} tools at {url}\n");
+    if sample.name == "aws" && cluster.state().provider == Provider::Kind {
+        return Ok(head + "  its calls need AWS, and there is no emulator beside a kind cluster\n");
+    }
+    let answer = client.call(sample.tool, sample.arguments.clone()).await?;
+    let said = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
+    let said = said.unwrap_or_default();
+    ensure!(answer.is_error != Some(true), "sample {name}: tools/call {} failed: {said}", sample.tool);
+    Ok(format!("{head}  tools/call {} {} answered:\n{}\n", sample.tool, sample.arguments, indent(&said)))
 }
 
 /// The kubectl that is always there: a fresh machine has none on its PATH.
@@ -111,13 +135,26 @@ fn down_command(cluster: &str) -> String {
     if cluster == DEFAULT_NAME { "make down".to_owned() } else { format!("cargo xtask down --name {cluster}") }
 }
 
+/// Lines of an answer that are shown.
+const SHOWN: usize = 6;
+
 fn indent(text: &str) -> String {
-    text.lines().map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
+    let cut = |line: &str| line.chars().take(160).collect::<String>();
+    let more = text.lines().nth(SHOWN).map(|_| "    ...".to_owned());
+    let lines = text.lines().take(SHOWN).map(|line| format!("    {}", cut(line)));
+    lines.chain(more).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_answer_is_cut_where_the_eye_has_enough() {
+        assert_eq!(indent("a\nb"), "    a\n    b");
+        assert_eq!(indent(&"x\n".repeat(9)).lines().count(), 7);
+        assert_eq!(indent(&"ä".repeat(500)).chars().count(), 164);
+    }
 
     #[test]
     fn the_next_commands_mean_the_cluster_that_was_started() {

@@ -1,6 +1,7 @@
 //! `config/default` and `config/samples` as kustomize renders them, with the local images in place of the published.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -15,7 +16,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::{io::AsyncWriteExt, process::Command};
 
-use super::{OPERATOR, OPERATOR_NAMESPACE, SAMPLE, SAMPLES_NAMESPACE, images::Images, namespaces, output};
+use super::{
+    OPERATOR, OPERATOR_NAMESPACE, SAMPLES_NAMESPACE,
+    images::Images,
+    namespaces, output,
+    samples::{samples, use_local_aws},
+};
 
 /// Annotation on the operator's namespace: a hash of all that was applied.
 const RECORD: &str = "mcp-eks.dev/local-installation";
@@ -30,12 +36,17 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Renders both kustomizations.
-    pub async fn render(kubectl: &Path, repository: &Path, images: &Images) -> Result<Self> {
+    /// Renders both kustomizations, for an AWS at this address if there is one.
+    pub async fn render(kubectl: &Path, repository: &Path, images: &Images, aws: Option<SocketAddr>) -> Result<Self> {
         let mut operator = kustomize(kubectl, repository.join("config/default")).await?;
-        let samples = kustomize(kubectl, repository.join("config/samples")).await?;
+        let mut samples = kustomize(kubectl, repository.join("config/samples")).await?;
         for object in &mut operator {
             use_local_images(object, images);
+        }
+        if let Some(address) = aws {
+            for object in &mut samples {
+                use_local_aws(object, address);
+            }
         }
         let text = serde_json::to_string(&(&operator, &samples))?;
         let hash = Sha256::digest(text).iter().take(8).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
@@ -52,7 +63,12 @@ impl Manifests {
         let servers = kube::Api::<mcp_crds::McpServer>::namespaced(client.clone(), SAMPLES_NAMESPACE);
         let deployments =
             kube::Api::<k8s_openapi::api::apps::v1::Deployment>::namespaced(client.clone(), OPERATOR_NAMESPACE);
-        Ok(servers.get_opt(SAMPLE).await?.is_some() && deployments.get_opt(OPERATOR).await?.is_some())
+        for sample in samples() {
+            if servers.get_opt(sample.name).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(deployments.get_opt(OPERATOR).await?.is_some())
     }
 
     /// Applies everything, as a user would.

@@ -1,14 +1,16 @@
-//! From a running cluster to a Ready sample: what `make up` does, and what the suites on tier node start from.
+//! From a running cluster to Ready samples: what `make up` does, and what the suites on tier node start from.
 //!
 //! In: a cluster and the directory of the built binaries. Out: the operator and the samples of `config/`, Ready, and
-//! the answer of one tool. A second run with the same input finds nothing to do. Nothing is done here that a user
+//! the answer of a tool of each. A second run with the same input finds nothing to do. Nothing is done here that a user
 //! could not do with kubectl.
 
+pub mod aws;
 pub mod call;
 pub mod command;
 pub mod images;
 pub mod manifests;
 pub mod ready;
+pub mod samples;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +18,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 
-use self::{images::Images, manifests::Manifests};
+use self::{images::Images, manifests::Manifests, samples::samples};
 use crate::{cache::Cache, cluster::Cluster, progress::Progress};
 
 /// Namespace of the operator.
@@ -27,7 +29,7 @@ pub const OPERATOR: &str = "mcp-eks-operator";
 pub const OPERATOR_USER: &str = "system:serviceaccount:mcp-eks-system:mcp-eks-operator";
 /// Namespace of the samples.
 pub const SAMPLES_NAMESPACE: &str = "mcp-eks-samples";
-/// The sample that `make up` calls.
+/// The sample that most tests are about.
 pub const SAMPLE: &str = "filesystem";
 
 /// What was installed, and whether there was anything to do.
@@ -45,8 +47,10 @@ pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: 
     let lock = Cache::at(cache.to_owned());
     let lock = tokio::task::spawn_blocking(move || lock.lock("images", progress)).await??;
     let images = Images::pack(bin_dir, &cache.join("images"))?;
-    let manifests = Manifests::render(&kubectl(cluster), &repository(), &images).await?;
     let client = cluster.client();
+    let calls_aws = samples().iter().any(|sample| sample.name == "aws");
+    let aws = if calls_aws { aws::ensure(cluster, &Cache::at(cache.to_owned()), progress).await? } else { None };
+    let manifests = Manifests::render(&kubectl(cluster), &repository(), &images, aws).await?;
     let changed = !manifests.are_applied(&client).await?;
     if changed {
         progress.say(format_args!("loading images {} and {}", images.operator.reference, images.servers.reference));
@@ -59,7 +63,10 @@ pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: 
         manifests.apply(&kubectl(cluster), &cluster.kubeconfig()).await?;
     }
     ready::operator(&client, progress).await?;
-    ready::server(&client, SAMPLES_NAMESPACE, SAMPLE, progress).await?;
+    // All at once: each takes its time to start, and none waits for another.
+    let all = samples();
+    let ready = all.iter().map(|sample| ready::server(&client, SAMPLES_NAMESPACE, sample.name, progress));
+    futures::future::try_join_all(ready).await?;
     if changed {
         manifests.record(&client).await?;
     }

@@ -201,14 +201,13 @@ fn last(target: &Target) -> Vec<&str> {
     }
 }
 
-/// Connects the official Python SDK to a server at `address`, lists its tools and calls `list_directory` with `path`.
+/// Connects the official Python SDK to a server at `address`, lists its tools and calls one.
 ///
 /// Returns what its script prints. The host has no cluster DNS: the client calls by address.
-pub async fn list_directory(cache: &Cache, url: &str, address: SocketAddr, path: &str) -> Result<Value> {
+pub async fn call(cache: &Cache, url: &str, address: SocketAddr, tool: &str, arguments: &Value) -> Result<Value> {
     let uri: http::Uri = url.parse().with_context(|| format!("{url} is no URL"))?;
     let by_address = format!("http://{address}{}", uri.path());
-    let arguments = json!({"path": path}).to_string();
-    read(python(&python_v2(cache).await?, "python-v2", "list_directory", &arguments).arg(by_address)).await
+    read(python(&python_v2(cache).await?, "python-v2", tool, &arguments.to_string()).arg(by_address)).await
 }
 
 async fn python_v2(cache: &Cache) -> Result<PathBuf> {
