@@ -42,21 +42,18 @@ impl Valkey {
         let program = packages::find("valkey-server").or_else(|| packages::find("redis-server"));
         let program = program.context("neither valkey-server nor redis-server is there: install redis-server")?;
         let directory = tempfile::tempdir().context("make a directory for the entries")?;
-        let mut settings = format!(
-            "bind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\nrequirepass {password}\nloglevel warning\n",
+        let ports = match certificates {
+            Some(files) => format!(
+                "port 0\ntls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {0}\ntls-auth-clients no\n",
+                files.join("cert.pem").display(),
+                files.join("key.pem").display(),
+            ),
+            None => format!("port {port}\n"),
+        };
+        let settings = format!(
+            "bind 127.0.0.1\nsave \"\"\nappendonly no\ndir {}\nrequirepass {password}\nloglevel warning\n{ports}",
             directory.path().display()
         );
-        match certificates {
-            Some(files) => {
-                let (cert, key) = (files.join("cert.pem"), files.join("key.pem"));
-                settings += &format!(
-                    "port 0\ntls-port {port}\ntls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {0}\ntls-auth-clients no\n",
-                    cert.display(),
-                    key.display(),
-                );
-            }
-            None => settings += &format!("port {port}\n"),
-        }
         let file = directory.path().join("server.conf");
         std::fs::write(&file, settings).context("write its settings")?;
         // setpriv: whatever becomes of this process, the server ends with it.

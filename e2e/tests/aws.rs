@@ -1,6 +1,6 @@
 //! The AWS server against MiniStack, and moto for Cost Explorer: every tool, every permission, and what goes wrong.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
 #[path = "aws/fixture.rs"]
 mod fixture;

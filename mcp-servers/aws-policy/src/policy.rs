@@ -94,7 +94,8 @@ fn resources(on: On, scope: &Scope) -> Vec<String> {
     match on {
         On::Arns(arns) => arns.iter().map(|arn| fill(arn)).collect(),
         On::All(_) => vec!["*".to_owned()],
-        On::Models => models(scope).iter().map(|arn| fill(arn)).collect(),
+        // In the order of what they say once filled in.
+        On::Models => models(scope).iter().map(|arn| fill(arn)).collect::<BTreeSet<_>>().into_iter().collect(),
     }
 }
 

@@ -121,7 +121,8 @@ fn a_statement_that_would_eat_memory_or_time_is_stopped() {
                 "took too long",
             ),
             (
-                "SELECT count(*) FROM users a, users b, users c, users d, users e, users f, users g, users h, users i",
+                "SELECT count(*) FROM users a, users b, users c, users d, users e, users f, users g, users h, users i, users j, \
+                 users k, users l, users m, users n",
                 "took",
             ),
             ("SELECT randomblob(1000000000)", "4 MiB"),
