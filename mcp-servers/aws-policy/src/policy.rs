@@ -165,9 +165,9 @@ mod tests {
         assert_eq!(
             statements[0]["Resource"],
             serde_json::json!([
+                "arn:aws:bedrock:*:*:inference-profile/us.anthropic.claude-sonnet-4-v1:0",
                 "arn:aws:bedrock:*::foundation-model/amazon.nova-lite-v1:0",
                 "arn:aws:bedrock:*::foundation-model/anthropic.claude-sonnet-4-v1:0",
-                "arn:aws:bedrock:*:*:inference-profile/us.anthropic.claude-sonnet-4-v1:0",
             ])
         );
         assert_eq!(statements[1]["Action"], serde_json::json!(["sts:AssumeRole"]));

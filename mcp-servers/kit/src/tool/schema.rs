@@ -73,8 +73,12 @@ fn slim(schema: &mut Map<String, Value>, keep: Keep) {
     }
     if let Some(Value::Object(properties)) = schema.get_mut("properties") {
         for property in properties.values_mut() {
+            spell_out(property);
             slim_value(property, keep);
         }
+    }
+    if let Some(items) = schema.get_mut("items") {
+        spell_out(items);
     }
     for inner in ["items", "additionalProperties"] {
         if let Some(value) = schema.get_mut(inner) {
@@ -93,6 +97,13 @@ fn slim(schema: &mut Map<String, Value>, keep: Keep) {
                 schema.extend(only);
             }
         }
+    }
+}
+
+/// Any value, as an object: clients there are take no bare `true` for the schema of a field or an entry.
+fn spell_out(schema: &mut Value) {
+    if *schema == Value::Bool(true) {
+        *schema = Value::Object(Map::new());
     }
 }
 
@@ -147,6 +158,18 @@ mod tests {
     fn parse(arguments: &Value) -> Result<Arguments, String> {
         let schema = super::input::<Arguments>();
         super::parse("look", arguments.as_object().unwrap().clone(), &schema).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_value_of_any_kind_is_described_by_an_object() {
+        #[derive(Serialize, JsonSchema)]
+        struct Anything {
+            body: Value,
+            rows: Vec<Vec<Value>>,
+        }
+        let schema = super::output::<Anything>();
+        assert_eq!(schema["properties"]["body"], json!({}));
+        assert_eq!(schema["properties"]["rows"]["items"]["items"], json!({}));
     }
 
     #[test]
