@@ -411,7 +411,7 @@ async fn deleted(fixture: &Fixture) -> Result<()> {
     space.delete(SAMPLE, ROLLOUT).await?;
     let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
     suite::eventually("no pod is left", ROLLOUT, async || {
-        let pods = api.list(&ListParams::default()).await?;
+        let pods = api.list(&ListParams::default().labels("mcp-eks.dev/server=filesystem")).await?;
         let names: Vec<_> = pods.iter().map(ResourceExt::name_any).collect();
         Ok(if names.is_empty() { Ok(()) } else { Err(format!("{names:?}")) })
     })
