@@ -121,10 +121,10 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     let mut spec = filesystem();
     spec["className"] = json!("default");
     spec["expose"] = json!({"type": "LoadBalancer"});
-    spec["auth"] = json!({"rateLimit": {"requestsPerSecond": 5}});
+    spec["session"] = json!({"mode": "Stateful"});
     space.apply("refused", spec).await?;
     let message = space.condition("refused", "Stalled=True/NotYetSupported", SOON).await?;
-    ensure!(message.contains("spec.className") && message.contains("spec.auth.rateLimit"), "{message}");
+    ensure!(message.contains("spec.className") && message.contains("spec.session.mode"), "{message}");
     space.condition("refused", "Exposed=False/NotYetSupported", SOON).await?;
     ensure!(space.children("refused").await?.is_empty(), "something was made of a refused spec");
     let mut spec = filesystem();
