@@ -61,8 +61,9 @@ async fn longest_wait(wire: impl FnOnce(Controller<McpServer>) -> Controller<Mcp
     send.send(Ok(watcher::Event::InitDone)).await.unwrap();
     let mut longest = Duration::ZERO;
     for number in 0..10 {
-        // An odd pause, to come at every point of a backoff.
-        sleep(Duration::from_millis(7300)).await;
+        // Every event begins the backoff anew: the pause is long enough for it to grow to its end, whatever its jitter, and
+        // odd, to come at every point of it.
+        sleep(Duration::from_millis(97_300)).await;
         let name = format!("files-{number}");
         let server = json!({
             "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
