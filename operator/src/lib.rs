@@ -14,6 +14,7 @@ pub mod desired;
 pub mod diff;
 pub mod error;
 pub mod events;
+pub mod identity;
 pub mod index;
 pub mod leader;
 pub mod listed;

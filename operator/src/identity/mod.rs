@@ -1,0 +1,17 @@
+//! EKS Pod Identity: which role in AWS the pods of a server have.
+//!
+//! In: what a server shall have, and what AWS shows. Out: the one next action ([`plan`], pure), done ([`pursue`]). Nothing
+//! but what implements [`Associations`] knows AWS. Ownership is a matter of tags ([`owner`]), never of a stored id.
+
+pub mod associations;
+pub mod cached;
+pub mod errors;
+pub mod fake;
+pub mod owner;
+pub mod plan;
+pub mod pursue;
+pub mod token;
+
+pub use associations::{Association, Associations, Change, Grant, Key, New, Page, Summary, Tags};
+pub use errors::{Call, Class, Failure};
+pub use owner::Owner;
