@@ -11,11 +11,11 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::{process::Child, time::sleep};
 
-use crate::{cache::Cache, packages, python};
+use crate::{cache::Cache, install::repository, packages, python};
 
 /// The account of every caller whose access key is not twelve digits.
 pub const ACCOUNT: &str = "123456789012";
@@ -121,6 +121,16 @@ impl Emulator {
     #[must_use]
     pub fn python(&self) -> &Path {
         &self.python
+    }
+
+    /// Makes an EKS cluster of this name in it, through botocore: nothing of ours is on both sides.
+    pub async fn make_cluster(&self, name: &str) -> Result<()> {
+        let script = repository().join("e2e/emulators/cluster.py");
+        let mut command = tokio::process::Command::new(&self.python);
+        let made = command.arg(script).args([&self.url, name]).kill_on_drop(true).output().await?;
+        let said = String::from_utf8_lossy(&made.stderr);
+        ensure!(made.status.success(), "cluster.py: {said}\nMiniStack says:\n{}", self.log());
+        Ok(())
     }
 
     /// What it has logged.

@@ -5,6 +5,7 @@
 
 pub mod associations;
 pub mod cached;
+pub mod eks;
 pub mod errors;
 pub mod fake;
 pub mod owner;
