@@ -6,16 +6,17 @@ locals {
       metrics_collected = {
         kubernetes = { enhanced_container_insights = true }
         prometheus = {
-          cluster_name   = var.cluster_name
-          log_group_name = local.groups.prometheus
+          cluster_name           = var.cluster_name
+          log_group_name         = local.groups.prometheus
+          prometheus_config_path = "/etc/prometheusconfig/prometheus.yaml"
           emf_processor = {
-            metric_namespace = "McpEks"
-            metric_declaration = [{
-              source_labels    = ["app_kubernetes_io_part_of"]
-              label_matcher    = "^mcp-eks$"
-              metric_selectors = [for it in local.server_metrics : "^${it}$"]
-              dimensions       = [["ClusterName"], ["ClusterName", "outcome"]]
-            }]
+            metric_namespace = local.own_namespace
+            metric_declaration = [for by, names in local.own_metrics : {
+              source_labels    = ["job"]
+              label_matcher    = "^${by}$"
+              metric_selectors = [for it in names : "^${it}$"]
+              dimensions       = [for it in [["ClusterName"], ["ClusterName", "outcome"]] : it if by == "servers" || length(it) == 1]
+            } if length(names) > 0]
           }
         }
       }
@@ -26,6 +27,32 @@ locals {
       }
     }
   }
+}
+
+# Whose /metrics are read: the pods that the operator made, and the operator, by their labels. Without the target allocator
+# every node's agent would read every pod, and every count would be as many times too large.
+locals {
+  scraped = {
+    servers  = { label = "managed_by", port = "health" }
+    operator = { label = "part_of", port = "admin" }
+  }
+
+  scrape_configs = [for job, it in local.scraped : {
+    job_name              = job
+    scrape_interval       = "60s"
+    kubernetes_sd_configs = [{ role = "pod" }]
+    relabel_configs = [
+      {
+        source_labels = ["__meta_kubernetes_pod_label_app_kubernetes_io_${it.label}", "__meta_kubernetes_pod_container_port_name"]
+        separator     = "/"
+        regex         = "mcp-eks/${it.port}"
+        action        = "keep"
+      },
+    ]
+    metric_relabel_configs = [
+      { source_labels = ["__name__"], regex = join("|", local.own_metrics[job]), action = "keep" },
+    ]
+  } if length(local.own_metrics[job]) > 0]
 }
 
 # Before the add-on: credentials are given at a pod's admission, so a pod that came first has none.
@@ -47,7 +74,10 @@ resource "aws_eks_addon" "agent" {
   resolve_conflicts_on_update = "OVERWRITE"
 
   configuration_values = jsonencode({
-    agent         = { config = local.agent }
+    agent = {
+      config     = local.agent
+      prometheus = { targetAllocator = { enabled = true }, config = { scrape_configs = local.scrape_configs } }
+    }
     containerLogs = { enabled = true }
   })
 

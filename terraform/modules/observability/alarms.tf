@@ -1,17 +1,39 @@
 # When somebody must look. Every alarm names its metric, its period, and who publishes it.
 
 locals {
-  # Counters as the servers' /metrics shows them (mcp-servers/kit/src/metrics.rs); a test joins the two lists.
-  server_metrics = ["mcp_tool_calls_total"]
+  # On what the servers and the operator publish themselves: the names are those of their /metrics, and a test looks for each
+  # in the tables that their own tests hold against the code (docs/servers/metrics.md, docs/reference/metrics.md).
+  own_alarms = { for name, it in {
+    breaker-open    = { metric = "mcp_breaker_open", stat = "Maximum", threshold = 0, by = "servers", says = "A circuit breaker is open: an AWS service or a database does not answer" }
+    throttling      = { metric = "mcp_aws_throttled_total", stat = "Sum", threshold = 10, by = "servers", says = "AWS refuses calls of the servers because there are too many" }
+    pool-exhausted  = { metric = "mcp_pool_waits_total", stat = "Sum", threshold = 10, by = "servers", says = "Calls wait for a database connection" }
+    audit-failing   = { metric = "mcp_audit_failing", stat = "Maximum", threshold = 0, by = "servers", says = "Audit records cannot be stored" }
+    audit-lost      = { metric = "mcp_audit_lost_total", stat = "Sum", threshold = 0, by = "servers", says = "Audit records were lost" }
+    operator-errors = { metric = "controller_runtime_reconcile_errors_total", stat = "Sum", threshold = 20, by = "operator", says = "Reconciles of McpServers fail again and again" }
+    operator-panics = { metric = "controller_runtime_reconcile_panics_total", stat = "Sum", threshold = 0, by = "operator", says = "A reconcile panicked, which is a bug" }
+  } : name => it if contains(var.server_alarms, name) }
 
+  tool_calls = "mcp_tool_calls_total"
+
+  # What the agent has to read, by who publishes it: no more than alarms and dashboard look at, for each is billed.
+  own_metrics = {
+    for by in ["servers", "operator"] : by => sort(distinct(concat(
+      by == "servers" ? [local.tool_calls] : [],
+      [for it in local.own_alarms : it.metric if it.by == by],
+    )))
+  }
+
+  period = 300
+
+  own_namespace  = "McpEks"
   load_balancers = "AWS/ApplicationELB"
 
   alarms = merge(
-    { for name, it in {
-      breaker-open   = { metric = "mcp_breaker_open", stat = "Maximum", threshold = 0, says = "A circuit breaker is open: an AWS service or a database does not answer" }
-      throttling     = { metric = "mcp_aws_throttled_total", stat = "Sum", threshold = 10, says = "AWS refuses calls of the servers because there are too many" }
-      pool-exhausted = { metric = "mcp_pool_waits_total", stat = "Sum", threshold = 10, says = "Calls wait for a database connection" }
-    } : name => merge(it, { namespace = "McpEks", dimensions = { ClusterName = var.cluster_name }, publisher = "the servers, by the CloudWatch agent" }) if contains(var.server_alarms, name) },
+    { for name, it in local.own_alarms : name => {
+      metric     = it.metric, namespace = local.own_namespace, stat = it.stat, threshold = it.threshold
+      dimensions = { ClusterName = var.cluster_name }, publisher = "the ${it.by}, by the CloudWatch agent"
+      says       = it.says
+    } },
     {
       failed-nodes = {
         metric     = "cluster_failed_node_count", namespace = "ContainerInsights", stat = "Maximum", threshold = 0
@@ -76,12 +98,12 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   for_each = local.alarms
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value.says}. Published by ${each.value.publisher}."
+  alarm_description   = "${each.value.says}: ${each.value.metric} over ${local.period} s. Published by ${each.value.publisher}."
   namespace           = each.value.namespace
   metric_name         = each.value.metric
   dimensions          = each.value.dimensions
   statistic           = each.value.stat
-  period              = 300
+  period              = local.period
   evaluation_periods  = 1
   comparison_operator = try(each.value.below, false) ? "LessThanThreshold" : "GreaterThanThreshold"
   threshold           = each.value.threshold
@@ -95,7 +117,7 @@ resource "aws_cloudwatch_metric_alarm" "tool_errors" {
   count = contains(var.server_alarms, "tool-errors") ? 1 : 0
 
   alarm_name          = "${var.name}-tool-errors"
-  alarm_description   = "More than ${var.max_error_percent} % of tool calls failed over 5 minutes. Published by the servers, by the CloudWatch agent."
+  alarm_description   = "More than ${var.max_error_percent} % of tool calls failed: ${local.tool_calls} over ${local.period} s. Published by the servers, by the CloudWatch agent."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = var.max_error_percent
@@ -115,10 +137,10 @@ resource "aws_cloudwatch_metric_alarm" "tool_errors" {
     content {
       id = metric_query.key
       metric {
-        namespace   = "McpEks"
-        metric_name = "mcp_tool_calls_total"
+        namespace   = local.own_namespace
+        metric_name = local.tool_calls
         dimensions  = merge({ ClusterName = var.cluster_name }, metric_query.value)
-        period      = 300
+        period      = local.period
         stat        = "Sum"
       }
     }
@@ -129,7 +151,7 @@ resource "aws_cloudwatch_metric_alarm" "load_balancers" {
   for_each = local.query_alarms
 
   alarm_name          = "${var.name}-${each.key}"
-  alarm_description   = "${each.value.says}. Published by Elastic Load Balancing."
+  alarm_description   = "${each.value.says}: ${each.value.metric} over ${local.period} s. Published by Elastic Load Balancing."
   evaluation_periods  = 1
   comparison_operator = "GreaterThanThreshold"
   threshold           = each.value.threshold
@@ -141,7 +163,7 @@ resource "aws_cloudwatch_metric_alarm" "load_balancers" {
     id          = "q"
     label       = each.value.metric
     expression  = "SELECT ${each.value.stat}(${each.value.metric}) FROM \"${local.load_balancers}\""
-    period      = 300
+    period      = local.period
     return_data = true
   }
 }

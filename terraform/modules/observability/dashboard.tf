@@ -4,7 +4,11 @@ locals {
   widgets = [
     {
       title   = "Tool calls and failures"
-      metrics = [["McpEks", "mcp_tool_calls_total", "ClusterName", var.cluster_name, { stat = "Sum", label = "calls" }], ["McpEks", "mcp_tool_calls_total", "ClusterName", var.cluster_name, "outcome", "ok", { stat = "Sum", label = "ok" }]]
+      metrics = [[local.own_namespace, local.tool_calls, "ClusterName", var.cluster_name, { stat = "Sum", label = "calls" }], [local.own_namespace, local.tool_calls, "ClusterName", var.cluster_name, "outcome", "ok", { stat = "Sum", label = "ok" }]]
+    },
+    {
+      title   = "What servers and operator complain of"
+      metrics = [for name, it in local.own_alarms : [local.own_namespace, it.metric, "ClusterName", var.cluster_name, { stat = it.stat, label = name }]]
     },
     {
       title   = "Nodes and pods"
@@ -25,7 +29,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for index, it in local.widgets : {
+    widgets = [for index, it in [for it in local.widgets : it if length(it.metrics) > 0] : {
       type       = "metric"
       x          = index % 2 * 12
       y          = floor(index / 2) * 6

@@ -68,13 +68,13 @@ variable "alarm_emails" {
 }
 
 variable "server_alarms" {
-  description = "Alarms on metrics of the servers. Only those whose metrics the servers publish are on by default."
+  description = "Which alarms to have on metrics of the servers and the operator."
   type        = set(string)
-  default     = ["tool-errors"]
+  default     = ["tool-errors", "breaker-open", "throttling", "pool-exhausted", "audit-failing", "audit-lost", "operator-errors", "operator-panics"]
 
   validation {
-    condition     = alltrue([for it in var.server_alarms : contains(["tool-errors", "breaker-open", "throttling", "pool-exhausted"], it)])
-    error_message = "server_alarms: known are tool-errors, breaker-open, throttling, pool-exhausted; found [${join(", ", var.server_alarms)}]."
+    condition     = alltrue([for it in var.server_alarms : contains(["tool-errors", "breaker-open", "throttling", "pool-exhausted", "audit-failing", "audit-lost", "operator-errors", "operator-panics"], it)])
+    error_message = "server_alarms: known are tool-errors, breaker-open, throttling, pool-exhausted, audit-failing, audit-lost, operator-errors, operator-panics; found [${join(", ", var.server_alarms)}]."
   }
 }
 

@@ -9,9 +9,12 @@ use sha2::{Digest, Sha256};
 /// The files and directories that decide whether the checks pass.
 const INGREDIENTS: [&str; 3] = ["terraform", "xtask/terraform", "config/iam"];
 
+/// Pages that tests of modules read: the alarms' metrics are looked up there.
+const PAGES: [&str; 2] = ["docs/servers/metrics.md", "docs/reference/metrics.md"];
+
 /// A digest of the ingredients' names and contents, and of the program that would check them.
 pub(super) fn of(root: &Path, version: &str) -> Result<String> {
-    let mut files = Vec::new();
+    let mut files: Vec<_> = PAGES.iter().map(|page| root.join(page)).collect();
     for name in INGREDIENTS {
         collect(&root.join(name), &mut files)?;
     }
@@ -52,11 +55,19 @@ mod tests {
         for name in INGREDIENTS {
             fs::create_dir_all(root.join(name)).unwrap();
         }
+        for page in PAGES {
+            fs::create_dir_all(root.join(page).parent().unwrap()).unwrap();
+            fs::write(root.join(page), page).unwrap();
+        }
         fs::write(root.join("terraform/main.tf"), "a").unwrap();
         let before = of(&root, "1").unwrap();
         assert_eq!(before, of(&root, "1").unwrap());
         assert_ne!(before, of(&root, "2").unwrap());
         fs::write(root.join("terraform/main.tf"), "b").unwrap();
+        assert_ne!(before, of(&root, "1").unwrap());
+        fs::write(root.join("terraform/main.tf"), "a").unwrap();
+        assert_eq!(before, of(&root, "1").unwrap());
+        fs::write(root.join(PAGES[0]), "less").unwrap();
         assert_ne!(before, of(&root, "1").unwrap());
         fs::remove_dir_all(root).unwrap();
     }

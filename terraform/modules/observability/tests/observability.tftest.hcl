@@ -40,32 +40,99 @@ run "the_example_works" {
   }
 }
 
-run "every_alarm_looks_at_five_minutes_tells_somebody_and_names_its_publisher" {
+run "every_alarm_looks_at_five_minutes_tells_somebody_and_names_its_metric_and_publisher" {
   variables {
-    server_alarms = ["tool-errors", "breaker-open", "throttling", "pool-exhausted"]
-    database      = { instance_id = "mcp-test", max_connections = 70 }
+    database = { instance_id = "mcp-test", max_connections = 70 }
   }
   assert {
-    condition     = alltrue([for it in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.load_balancers), aws_cloudwatch_metric_alarm.tool_errors) : contains(it.alarm_actions, aws_sns_topic.alarms.arn) && strcontains(it.alarm_description, "Published by ")])
-    error_message = "an alarm tells nobody, or does not say who publishes its metric"
+    condition     = alltrue([for it in concat(values(aws_cloudwatch_metric_alarm.this), values(aws_cloudwatch_metric_alarm.load_balancers), aws_cloudwatch_metric_alarm.tool_errors) : contains(it.alarm_actions, aws_sns_topic.alarms.arn) && can(regex(": [A-Za-z0-9_]+ over 300 s\\. Published by ", it.alarm_description))])
+    error_message = "an alarm tells nobody, or does not say which metric it looks at, how long, and who publishes it"
   }
   assert {
-    condition     = alltrue([for it in aws_cloudwatch_metric_alarm.this : it.period == 300])
-    error_message = "periods of 300 s expected"
+    condition     = alltrue([for it in aws_cloudwatch_metric_alarm.this : it.period == 300 && strcontains(it.alarm_description, ": ${it.metric_name} over")])
+    error_message = "periods of 300 s expected, and descriptions of the metric that is looked at"
   }
   assert {
     condition = toset(keys(output.alarm_arns)) == toset([
-      "tool-errors", "breaker-open", "throttling", "pool-exhausted", "failed-nodes", "database-connections", "database-disk",
-      "security-group-changes", "iam-changes", "load-balancer-5xx", "server-5xx", "unhealthy-hosts", "latency",
+      "tool-errors", "breaker-open", "throttling", "pool-exhausted", "audit-failing", "audit-lost", "operator-errors", "operator-panics",
+      "failed-nodes", "database-connections", "database-disk", "security-group-changes", "iam-changes",
+      "load-balancer-5xx", "server-5xx", "unhealthy-hosts", "latency",
     ])
     error_message = "alarms: ${join(", ", keys(output.alarm_arns))}"
   }
 }
 
-run "by_default_no_alarm_waits_for_a_metric_that_nobody_publishes" {
+# The tables are held against the code by the servers' and the operator's own tests.
+run "every_metric_of_our_own_with_an_alarm_is_published_as_the_tables_say" {
   assert {
-    condition     = length(setintersection(keys(output.alarm_arns), ["breaker-open", "throttling", "pool-exhausted"])) == 0
-    error_message = "the servers do not publish these yet"
+    condition = alltrue([
+      for it in aws_cloudwatch_metric_alarm.this : strcontains(
+        join("\n", [file("../../../docs/servers/metrics.md"), file("../../../docs/reference/metrics.md")]),
+        "| `${it.metric_name}` | ${it.statistic == "Sum" ? "counter" : "gauge"} |",
+      ) if it.namespace == "McpEks"
+    ])
+    error_message = "no table has these as a counter (Sum) or a gauge (Maximum): ${join(", ", [for it in aws_cloudwatch_metric_alarm.this : it.metric_name if it.namespace == "McpEks"])}"
+  }
+  assert {
+    condition = alltrue([
+      for it in flatten([for one in aws_cloudwatch_metric_alarm.tool_errors : [for q in one.metric_query : q.metric]]) :
+      strcontains(file("../../../docs/servers/metrics.md"), "| `${it.metric_name}` | counter | `tool`, `outcome` |") && it.namespace == "McpEks"
+    ])
+    error_message = "the share of failed calls is made of a counter that no table has"
+  }
+  assert {
+    condition     = length([for it in aws_cloudwatch_metric_alarm.this : it if it.namespace == "McpEks"]) == 7 && length(aws_cloudwatch_metric_alarm.tool_errors) == 1
+    error_message = "nothing was compared"
+  }
+}
+
+# As the CloudWatch user guides of the services list them.
+run "every_other_metric_with_an_alarm_is_one_that_aws_publishes" {
+  variables {
+    database = { instance_id = "mcp-test", max_connections = 70 }
+  }
+  assert {
+    condition = alltrue([for it in aws_cloudwatch_metric_alarm.this : contains([
+      "AWS/RDS DatabaseConnections", "AWS/RDS FreeStorageSpace", "ContainerInsights cluster_failed_node_count",
+    ], "${it.namespace} ${it.metric_name}") if !startswith(it.namespace, "McpEks")])
+    error_message = "an alarm is on a metric that AWS does not publish"
+  }
+  assert {
+    condition     = toset([for it in aws_cloudwatch_metric_alarm.this : it.metric_name if it.namespace == "McpEks/CloudTrail"]) == toset([for it in aws_cloudwatch_log_metric_filter.trail : it.metric_transformation[0].name])
+    error_message = "alarms and metric filters on the trail differ"
+  }
+  assert {
+    condition = alltrue([for it in aws_cloudwatch_metric_alarm.load_balancers : anytrue([for name in [
+      "HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count", "UnHealthyHostCount", "TargetResponseTime",
+    ] : strcontains(one(it.metric_query).expression, "(${name}) FROM \"AWS/ApplicationELB\"")])])
+    error_message = "an alarm asks load balancers for what they do not publish"
+  }
+}
+
+run "the_agent_reads_what_alarms_look_at_and_nothing_else" {
+  assert {
+    condition = toset(flatten([for it in jsondecode(aws_eks_addon.agent[0].configuration_values).agent.prometheus.config.scrape_configs : split("|", it.metric_relabel_configs[0].regex)])) == toset(concat(
+      ["mcp_tool_calls_total"], [for it in aws_cloudwatch_metric_alarm.this : it.metric_name if it.namespace == "McpEks"],
+    ))
+    error_message = "the agent reads other metrics than alarms look at"
+  }
+  # As operator/src/desired/labels.rs and config/manager/deployment.yaml have them.
+  assert {
+    condition = { for it in jsondecode(aws_eks_addon.agent[0].configuration_values).agent.prometheus.config.scrape_configs : it.job_name => "${join(",", it.relabel_configs[0].source_labels)}=${it.relabel_configs[0].regex}" } == {
+      servers  = "__meta_kubernetes_pod_label_app_kubernetes_io_managed_by,__meta_kubernetes_pod_container_port_name=mcp-eks/health"
+      operator = "__meta_kubernetes_pod_label_app_kubernetes_io_part_of,__meta_kubernetes_pod_container_port_name=mcp-eks/admin"
+    }
+    error_message = "the agent looks for pods by other labels or ports than ours"
+  }
+}
+
+run "without_an_operators_alarm_its_metrics_are_not_read" {
+  variables {
+    server_alarms = ["breaker-open"]
+  }
+  assert {
+    condition     = [for it in jsondecode(aws_eks_addon.agent[0].configuration_values).agent.prometheus.config.scrape_configs : it.job_name] == ["servers"]
+    error_message = "the operator is read for nothing"
   }
 }
 
