@@ -37,7 +37,17 @@ module "pod_identity" {
   cluster_name     = var.name
   associate        = []
   hosted_zone_arns = var.domain == null ? [] : ["arn:${local.partition}:route53:::hostedzone/${var.domain.zone_id}"]
-  secret_arns      = [for it in var.secret_names : "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${it}*"]
+  servers = { for name, it in var.servers : name => {
+    namespace       = it.namespace
+    service_account = it.service_account
+    policy = templatefile("${path.module}/../../../config/iam/${it.policy}.json", {
+      partition = local.partition
+      region    = var.region
+      account   = local.account
+    })
+  } }
+
+  secret_arns = [for it in var.secret_names : "arn:${local.partition}:secretsmanager:${var.region}:${local.account}:secret:${it}*"]
 }
 
 resource "aws_eks_pod_identity_association" "controller" {

@@ -53,6 +53,11 @@ output "role_arns" {
   value       = module.pod_identity.role_arns
 }
 
+output "server_role_arns" {
+  description = "Roles of MCP servers, by server: `spec.identity` of an McpServer."
+  value       = module.pod_identity.server_role_arns
+}
+
 output "server_role_path" {
   description = "IAM path under which the operator finds the roles it may give to servers."
   value       = module.pod_identity.server_role_path

@@ -149,6 +149,16 @@ variable "secret_names" {
   }
 }
 
+variable "servers" {
+  description = "Roles for MCP servers, by name: the ServiceAccount that may take one, and which policy of config/iam it gets."
+  type        = map(object({ namespace = string, service_account = string, policy = string }))
+
+  validation {
+    condition     = alltrue([for it in values(var.servers) : can(regex("^[a-z0-9-]+$", it.policy)) && fileexists("${path.module}/../../../config/iam/${it.policy}.json")])
+    error_message = "servers: names of policies in config/iam, without \".json\", expected, for example \"aws-server-policy\"; found [${join(", ", [for it in values(var.servers) : it.policy])}]."
+  }
+}
+
 variable "github" {
   description = "Repository whose workflows push images, and whether to make the account's identity provider; null for none."
   type        = object({ repository = string, create_provider = bool })

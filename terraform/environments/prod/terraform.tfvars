@@ -41,5 +41,6 @@ alarm_emails      = []
 budget            = null
 domain            = null
 secret_names      = ["mcp-eks/mcp-prod/"]
+servers           = { aws = { namespace = "mcp-eks-samples", service_account = "aws", policy = "aws-server-policy" } }
 github            = null
 agentcore_targets = {}

@@ -16,13 +16,21 @@ resource "aws_iam_role" "controller" {
   path                 = var.role_path
   permissions_boundary = var.permissions_boundary_arn
 
+  # Only the pods of one ServiceAccount of one cluster, as the roles of the module pod-identity.
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "pods.eks.amazonaws.com" }
       Action    = ["sts:AssumeRole", "sts:TagSession"]
-      Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = local.account
+          "aws:RequestTag/eks-cluster-name"           = var.cluster_name
+          "aws:RequestTag/kubernetes-namespace"       = var.namespace
+          "aws:RequestTag/kubernetes-service-account" = var.service_account
+        }
+      }
     }]
   })
 }

@@ -32,6 +32,29 @@ locals {
   )
   roles = setsubtract(var.roles, local.empty)
 
+  takers = merge(
+    { for role in local.roles : role => local.service_accounts[role] },
+    { for name, it in var.servers : "servers/${name}" => { namespace = it.namespace, name = it.service_account } },
+  )
+
+  # Only the pods of one ServiceAccount of one cluster: EKS sets these tags on the session, nobody else can.
+  trust = { for role, it in local.takers : role => jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = "pods.eks.amazonaws.com" }
+      Action    = ["sts:AssumeRole", "sts:TagSession"]
+      Condition = {
+        StringEquals = {
+          "aws:SourceAccount"                         = local.account
+          "aws:RequestTag/eks-cluster-name"           = var.cluster_name
+          "aws:RequestTag/kubernetes-namespace"       = it.namespace
+          "aws:RequestTag/kubernetes-service-account" = it.name
+        }
+      }
+    }]
+  }) }
+
   managed = { for role, name in local.managed_policies : role => "arn:${local.partition}:iam::aws:policy/${name}" if contains(local.roles, role) }
   inline  = { for role, policy in local.inline_policies : role => policy if contains(local.roles, role) }
 }
@@ -43,24 +66,7 @@ resource "aws_iam_role" "this" {
   path                 = local.path
   description          = "${local.service_accounts[each.key].namespace}/${local.service_accounts[each.key].name} of the EKS cluster ${var.cluster_name}"
   permissions_boundary = var.permissions_boundary_arn
-
-  # Only the pods of one ServiceAccount of one cluster: EKS sets these tags on the session, nobody else can.
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "pods.eks.amazonaws.com" }
-      Action    = ["sts:AssumeRole", "sts:TagSession"]
-      Condition = {
-        StringEquals = {
-          "aws:SourceAccount"                         = local.account
-          "aws:RequestTag/eks-cluster-name"           = var.cluster_name
-          "aws:RequestTag/kubernetes-namespace"       = local.service_accounts[each.key].namespace
-          "aws:RequestTag/kubernetes-service-account" = local.service_accounts[each.key].name
-        }
-      }
-    }]
-  })
+  assume_role_policy   = local.trust[each.key]
 }
 
 resource "aws_iam_role_policy" "this" {

@@ -23,6 +23,11 @@ output "service_accounts" {
   value       = { for name in local.roles : name => local.service_accounts[name] }
 }
 
+output "server_role_arns" {
+  description = "ARNs of the servers' roles, by server: `spec.identity` of an McpServer."
+  value       = { for name, it in aws_iam_role.server : name => it.arn }
+}
+
 output "server_role_path" {
   description = "IAM path under which the operator finds the roles it may give to servers."
   value       = local.server_role_path

@@ -95,3 +95,24 @@ variable "queue_arns" {
     error_message = "queue_arns: ARNs of queues expected, without wildcard; found [${join(", ", var.queue_arns)}]."
   }
 }
+
+variable "servers" {
+  description = "Roles for MCP servers, by name: the ServiceAccount that may take one, and its policy as JSON (`mcp-aws iam-policy` prints that of the AWS server)."
+  type        = map(object({ namespace = string, service_account = string, policy = string }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, it in var.servers : can(regex("^[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?$", name)) && can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", it.namespace)) && can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", it.service_account))])
+    error_message = "servers: names of at most 32 lower-case letters, digits and hyphens, and namespaces and ServiceAccounts as Kubernetes allows them expected; found ${join(", ", [for name, it in var.servers : "${name} = ${it.namespace}/${it.service_account}"])}."
+  }
+
+  validation {
+    condition     = alltrue([for it in values(var.servers) : can(jsondecode(it.policy).Statement[0].Action)])
+    error_message = "servers: each policy must be an IAM policy as JSON with at least one statement; take jsonencode, or file() of what `mcp-aws iam-policy` printed."
+  }
+
+  validation {
+    condition     = alltrue([for it in values(var.servers) : alltrue([for s in try(jsondecode(it.policy).Statement, []) : alltrue([for a in flatten([try(s.Action, [])]) : !endswith(a, "*") || length(split(":", a)) == 2 && !endswith(a, ":*")])])])
+    error_message = "servers: a policy allows every action (\"*\" or \"service:*\"); name the actions that the server's tools need."
+  }
+}

@@ -144,6 +144,14 @@ run "every_secret_of_the_account_is_refused" {
   expect_failures = [var.secret_names]
 }
 
+run "a_policy_that_is_not_there_is_refused" {
+  command = plan
+  variables {
+    servers = { aws = { namespace = "tools", service_account = "aws", policy = "administrator" } }
+  }
+  expect_failures = [var.servers]
+}
+
 run "a_long_name_is_refused" {
   command = plan
   variables {

@@ -56,6 +56,10 @@ run "the_controller_is_assumed_by_pods_of_this_account" {
     condition     = jsondecode(aws_iam_role.controller.assume_role_policy).Statement[0].Principal.Service == "pods.eks.amazonaws.com" && jsondecode(aws_iam_role.controller.assume_role_policy).Statement[0].Condition.StringEquals["aws:SourceAccount"] == "123456789012"
     error_message = "another trust policy expected"
   }
+  assert {
+    condition     = jsondecode(aws_iam_role.controller.assume_role_policy).Statement[0].Condition.StringEquals["aws:RequestTag/kubernetes-service-account"] == aws_eks_pod_identity_association.controller.service_account
+    error_message = "the role trusts other pods than those it is associated with"
+  }
 }
 
 run "a_cluster_name_with_a_slash_is_refused" {

@@ -134,3 +134,38 @@ run "a_service_account_in_capitals_is_refused" {
   }
   expect_failures = [var.service_accounts]
 }
+
+run "a_servers_role_lies_where_the_operator_may_hand_it_out_and_trusts_that_server_alone" {
+  variables {
+    servers = { aws = { namespace = "tools", service_account = "aws", policy = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:ListBucket\"],\"Resource\":[\"*\"]}]}" } }
+  }
+  assert {
+    condition     = aws_iam_role.server["aws"].path == "/mcp-eks/mcp-test/servers/" && aws_iam_role.server["aws"].tags["mcp-eks.dev/allowed"] == "mcp-test/tools"
+    error_message = "the operator cannot find or may not use the role"
+  }
+  assert {
+    condition = jsondecode(aws_iam_role.server["aws"].assume_role_policy).Statement[0].Condition.StringEquals == {
+      "aws:SourceAccount"                         = "123456789012"
+      "aws:RequestTag/eks-cluster-name"           = "mcp-test"
+      "aws:RequestTag/kubernetes-namespace"       = "tools"
+      "aws:RequestTag/kubernetes-service-account" = "aws"
+    }
+    error_message = "the role trusts more than its ServiceAccount"
+  }
+}
+
+run "a_server_that_may_do_everything_is_refused" {
+  command = plan
+  variables {
+    servers = { aws = { namespace = "tools", service_account = "aws", policy = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":[\"s3:GetObject\",\"s3:*\"],\"Resource\":[\"*\"]}]}" } }
+  }
+  expect_failures = [var.servers]
+}
+
+run "a_policy_that_is_no_json_is_refused" {
+  command = plan
+  variables {
+    servers = { aws = { namespace = "tools", service_account = "aws", policy = "ReadOnlyAccess" } }
+  }
+  expect_failures = [var.servers]
+}
