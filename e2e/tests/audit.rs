@@ -1,4 +1,4 @@
-//! The audit in a real PostgreSQL: chains that survive restarts, and tampering that is found.
+//! The audit in a real PostgreSQL: chains that survive restarts, tampering that is found, and what happens without it.
 
 #![allow(clippy::indexing_slicing, reason = "answers are JSON, where what is not there is null")]
 
@@ -13,7 +13,7 @@ use futures::FutureExt;
 use mcp_e2e::{
     cache::Cache,
     postgres::Postgres,
-    suite::{self, Test, eventually, loopback::Server},
+    suite::{self, Test, eventually, loopback::Server, server},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -40,6 +40,12 @@ fn main() -> ExitCode {
         ("refusals are rows too, and no secret is in any", |f| refusals(f).boxed_local()),
         ("nobody changes a row, the owner neither", |f| append_only(f).boxed_local()),
         ("what was altered, removed or cut off is named", |f| tampered(f).boxed_local()),
+        ("where records are required, nothing changes without the database, reads go on, and it mends itself", |f| {
+            outage(f).boxed_local()
+        }),
+        ("where they are not, changes go on, and what is lost is counted, logged and in the chain", |f| {
+            unrequired(f).boxed_local()
+        }),
     ];
     suite::run_alone("suite-audit", prepare, tests)
 }
@@ -68,16 +74,29 @@ impl Fixture {
         self.home.path().join(name).display().to_string()
     }
 
-    fn start(&self, binary: &str, more: &[&str]) -> Result<Server> {
-        let mut arguments = vec![
+    /// What every server of this suite is told.
+    fn told(&self) -> Vec<String> {
+        vec![
             "--audit=postgres".to_owned(),
             "--audit-writer=pod-1".to_owned(),
-            "--writes=allow".to_owned(),
             format!("--audit-postgres={}", self.file("uri")),
             format!("--audit-postgres-ca={}", self.file("ca")),
-        ];
+        ]
+    }
+
+    fn start(&self, binary: &str, more: &[&str]) -> Result<Server> {
+        let mut arguments = self.told();
+        arguments.push("--writes=allow".to_owned());
         arguments.extend(more.iter().map(|&argument| argument.to_owned()));
         Server::start(&path(binary), &arguments, &[])
+    }
+
+    /// A server whose tools show whether they were called: one stores what another reads.
+    async fn store(&self, required: bool) -> Result<server::Server> {
+        let mut arguments = self.told();
+        arguments.extend(["--weather=off".to_owned(), format!("--audit-required={required}")]);
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        server::Server::start(&path("mcp-custom"), &arguments, &[]).await
     }
 
     /// What verify-audit says: its exit code and its words.
@@ -216,4 +235,102 @@ async fn tampered(fixture: &Fixture) -> Result<()> {
     let (code, said) = fixture.verify(&["--head", &head])?;
     ensure!(code == Some(0), "{said}");
     Ok(())
+}
+
+fn set(value: &str) -> Value {
+    json!({"key": "state", "value": value})
+}
+
+/// What is stored under the key of these tests. Fails when the read fails.
+async fn state(server: &server::Server) -> Result<String> {
+    let read = server.call("kv_get", json!({"key": "state"})).await?;
+    Ok(read["value"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The value of one metric, with its labels as they are written.
+async fn metric(server: &server::Server, name: &str) -> Result<u64> {
+    let metrics = server.metrics().await?;
+    let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    value.with_context(|| format!("no {name} in {metrics}"))
+}
+
+async fn outage(fixture: &Fixture) -> Result<()> {
+    let server = fixture.store(true).await?;
+    server.call("kv_set", set("before")).await?;
+    fixture.postgres.lock().await.stop()?;
+    for round in 1..=3 {
+        let told = server.fails("kv_set", set("meanwhile")).await?;
+        ensure!(told.contains("kv_set was not called and nothing was changed"), "{told}");
+        ensure!(told.contains("the audit record that has to be kept first cannot be stored"), "{told}");
+        ensure!(state(&server).await? == "before", "the tool was called all the same, in round {round}");
+    }
+    ensure!(server.fails("kv_delete", json!({"key": "state"})).await?.contains("kv_delete was not called"));
+    ensure!(state(&server).await? == "before", "what was refused to be deleted is gone");
+    ensure!(metric(&server, r#"mcp_audit_failing{sink="postgres"}"#).await? == 1);
+    ensure!(metric(&server, r#"mcp_tool_calls_total{tool="kv_set",outcome="audit_unavailable"}"#).await? == 3);
+    ensure!(server.log().contains("audit records cannot be stored in PostgreSQL"), "{}", server.log());
+
+    fixture.postgres.lock().await.start_again().await?;
+    eventually("changes are taken again", SOON, async || {
+        let answer = server.result("kv_set", set("after")).await?;
+        Ok(if answer["isError"] == false { Ok(()) } else { Err(answer.to_string()) })
+    })
+    .await?;
+    ensure!(state(&server).await? == "after");
+    ensure!(metric(&server, r#"mcp_audit_failing{sink="postgres"}"#).await? == 0);
+
+    // The refusals reach the audit once that is possible, each beside no end of a call that never began.
+    let chain = "chain = (SELECT max(chain) FROM mcp_audit)";
+    let refused = format!(
+        "SELECT tool, count(*) FROM mcp_audit_record WHERE {chain} AND event = 'refused' AND result = 'audit_unavailable' \
+         AND call <= 8 GROUP BY 1 ORDER BY 1"
+    );
+    let postgres = fixture.postgres.lock().await;
+    eventually("the refusals are recorded", SOON, async || {
+        let rows = postgres.rows(DATABASE, &refused).await?;
+        Ok(if rows == [["kv_delete", "1"], ["kv_set", "3"]] { Ok(()) } else { Err(format!("{rows:?}")) })
+    })
+    .await?;
+    let both = format!(
+        "SELECT call FROM mcp_audit_record WHERE {chain} AND event = 'refused' INTERSECT \
+         SELECT call FROM mcp_audit_record WHERE {chain} AND event = 'done'"
+    );
+    let both = postgres.rows(DATABASE, &both).await?;
+    ensure!(both.is_empty(), "refused and done: {both:?}");
+    let (code, said) = fixture.verify(&[])?;
+    ensure!(code == Some(0) && !said.contains("were lost"), "{code:?} {said}");
+    Ok(())
+}
+
+/// More changes than records find room for, at two records each.
+const CHANGES: u32 = 700;
+
+async fn unrequired(fixture: &Fixture) -> Result<()> {
+    let server = fixture.store(false).await?;
+    server.call("kv_set", set("before")).await?;
+    fixture.postgres.lock().await.stop()?;
+    for number in 1..=CHANGES {
+        let answer = server.result("kv_set", set(&number.to_string())).await?;
+        ensure!(answer["isError"] == false, "change {number}: {answer}");
+    }
+    ensure!(state(&server).await? == CHANGES.to_string());
+    ensure!(server.log().contains("audit records cannot be stored in PostgreSQL"), "{}", server.log());
+    let lost = metric(&server, r#"mcp_audit_lost_total{sink="postgres"}"#).await?;
+    ensure!(lost > 0 && lost < u64::from(CHANGES) * 2, "{lost} of {CHANGES} changes");
+
+    fixture.postgres.lock().await.start_again().await?;
+    eventually("what found room is stored, and the chain says how much did not", SOON, async || {
+        let (code, said) = fixture.verify(&[])?;
+        ensure!(code == Some(0), "{code:?} {said}");
+        let told = said.contains(&format!("\n{lost} records were lost by their writers"));
+        Ok(if told { Ok(()) } else { Err(said) })
+    })
+    .await?;
+    let stored = "SELECT count(*) FROM mcp_audit WHERE chain = (SELECT max(chain) FROM mcp_audit)";
+    let expected = u64::from(CHANGES) * 2 + 2 - lost;
+    eventually("every record that was not lost is a row", SOON, async || {
+        let rows = fixture.postgres.lock().await.rows(DATABASE, stored).await?;
+        Ok(if rows == [[expected.to_string()]] { Ok(()) } else { Err(format!("{rows:?}, not {expected}")) })
+    })
+    .await
 }
