@@ -43,6 +43,7 @@ fn main() -> ExitCode {
         ("a service is scaled, and a dry run changes nothing", |f| writes::service(f).boxed_local()),
         ("a snapshot is taken once", |f| writes::snapshot(f).boxed_local()),
         ("an object is written, and never over one that was not read", |f| writes::object(f).boxed_local()),
+        ("the audit names the key of every object", |f| writes::recorded(f).boxed_local()),
         ("a function is called", |f| writes::function(f).boxed_local()),
         ("a model answers, if it is on the list and within its tokens", |f| writes::model(f).boxed_local()),
         (

@@ -37,13 +37,23 @@ pub struct Server {
 impl Server {
     /// Starts `binary` on free ports of loopback with these arguments; of the environment it sees these variables alone.
     pub async fn start(binary: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> Result<Self> {
+        Self::start_to(binary, arguments, environment, Stdio::null()).await
+    }
+
+    /// The same with its audit records somewhere.
+    pub async fn start_to(
+        binary: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        stdout: impl Into<Stdio>,
+    ) -> Result<Self> {
         let mut process = Command::new(binary)
             .args(["--listen=127.0.0.1:0", "--health-listen=127.0.0.1:0", "--log-format=json"])
             .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(stdout)
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

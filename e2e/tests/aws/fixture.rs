@@ -1,6 +1,6 @@
 //! MiniStack with something in it, moto with costs, and the server in front of both.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::Stdio};
 
 use anyhow::{Context, Result, ensure};
 use mcp_e2e::{
@@ -20,7 +20,7 @@ pub(crate) const MODEL: &str = "amazon.nova-lite-v1:0";
 pub(crate) struct Fixture {
     pub(crate) cache: Cache,
     pub(crate) moto: Emulator,
-    _ministack: Emulator,
+    pub(crate) ministack: Emulator,
     /// What was made in MiniStack.
     pub(crate) made: Value,
     /// The server, with every tool.
@@ -37,7 +37,7 @@ impl Fixture {
         let made = fill(&ministack).await?;
         costs(&moto).await?;
         let server = server(ministack.url(), moto.url(), ROOT, &[]).await?;
-        Ok(Self { cache, moto, _ministack: ministack, made, server })
+        Ok(Self { cache, moto, ministack, made, server })
     }
 
     /// The id of something that was made.
@@ -52,7 +52,18 @@ pub(crate) fn binary() -> PathBuf {
 }
 
 /// The server with every tool on, and these arguments more.
-pub(crate) async fn server(url: &str, costs: &str, (key, secret): (&str, &str), more: &[&str]) -> Result<Server> {
+pub(crate) async fn server(url: &str, costs: &str, key: (&str, &str), more: &[&str]) -> Result<Server> {
+    server_to(url, costs, key, more, Stdio::null()).await
+}
+
+/// The same with its audit records somewhere.
+pub(crate) async fn server_to(
+    url: &str,
+    costs: &str,
+    (key, secret): (&str, &str),
+    more: &[&str],
+    stdout: impl Into<Stdio>,
+) -> Result<Server> {
     let models = format!("--bedrock-models={MODEL}");
     let mut arguments = vec!["--writes=allow", "--sensitive=allow", &models, "--bedrock-max-tokens=100"];
     arguments.extend(more);
@@ -67,7 +78,7 @@ pub(crate) async fn server(url: &str, costs: &str, (key, secret): (&str, &str), 
         ("AWS_REGION", REGION),
         ("AWS_EC2_METADATA_DISABLED", "true"),
     ];
-    Server::start(&binary(), &arguments, &environment).await
+    Server::start_to(&binary(), &arguments, &environment, stdout).await
 }
 
 /// Makes what the tools look at, through botocore.

@@ -1,10 +1,16 @@
 //! Every tool that changes something or costs money.
 
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use serde_json::json;
+use mcp_e2e::suite::eventually;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
-use crate::fixture::{Fixture, MODEL, ROOT, server};
+use crate::fixture::{Fixture, MODEL, ROOT, server, server_to};
+
+/// Time for what takes milliseconds on a quiet machine.
+const SOON: Duration = Duration::from_secs(30);
 
 pub(crate) async fn instances(f: &Fixture) -> Result<()> {
     let id = f.id("stopped");
@@ -111,6 +117,29 @@ pub(crate) async fn object(f: &Fixture) -> Result<()> {
     let replaced = f.server.call("s3_put_object", over).await?;
     ensure!(replaced["message"] == "replaced" && replaced["previous_etag"] == created["etag"], "{replaced}");
     ensure!(f.server.call("s3_get_object", get).await?["text"] == "two");
+    Ok(())
+}
+
+pub(crate) async fn recorded(f: &Fixture) -> Result<()> {
+    let file = tempfile::NamedTempFile::new()?;
+    let server = server_to(f.ministack.url(), f.moto.url(), ROOT, &[], file.reopen()?).await?;
+    let object = |key: &str| json!({"bucket": "shop-data", "key": key});
+    let mut put = object("recorded/a.txt");
+    put["text"] = json!("one");
+    server.call("s3_put_object", put).await?;
+    server.call("s3_get_object", object("recorded/a.txt")).await?;
+    server.fails("s3_get_object", object("postgres://app:hunter2@db/orders")).await?;
+    let records = eventually("three calls are recorded, one of them twice", SOON, async || {
+        let text = std::fs::read_to_string(file.path())?;
+        let records: Vec<Value> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
+        Ok(if records.len() == 4 { Ok(records) } else { Err(text) })
+    })
+    .await?;
+    let key = |record: &Value| record["arguments"]["key"].as_str().unwrap_or("none").to_owned();
+    let told: Vec<_> = records.iter().map(|record| (record["event"].as_str().unwrap(), key(record))).collect();
+    let expected =
+        [("intended", "recorded/a.txt"), ("done", "none"), ("done", "recorded/a.txt"), ("done", "[redacted]")];
+    ensure!(told.iter().map(|(event, key)| (*event, key.as_str())).eq(expected), "{records:?}");
     Ok(())
 }
 

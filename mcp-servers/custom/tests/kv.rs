@@ -6,13 +6,14 @@ mod store;
 mod world;
 
 use std::{
+    fs::File,
     sync::atomic::{AtomicI64, Ordering},
     thread,
     time::Duration,
 };
 
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use world::{BINARY, support, support::Server, world, wrong_settings};
 
@@ -134,4 +135,37 @@ fn results_are_as_their_schemas_say() {
     world.call("kv_increment", json!({"key": "a", "by": 2}));
     world.call("kv_list", json!({"prefix": "a", "limit": 1}));
     world.call("kv_delete", json!({"key": "a"}));
+}
+
+#[test]
+fn the_audit_names_the_key_of_every_call_and_still_no_credential() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("audit");
+    let mut server = Server::start_to(BINARY, &["--weather=off"], File::create(&path).unwrap());
+    for (tool, more) in [
+        ("kv_set", json!({"value": "1"})),
+        ("kv_increment", json!({})),
+        ("kv_get", json!({})),
+        ("kv_delete", json!({})),
+    ] {
+        for key in ["orders/7", "postgres://app:hunter2@db/orders"] {
+            let mut arguments = more.clone();
+            arguments["key"] = json!(key);
+            server.call(tool, arguments);
+        }
+    }
+    server.signal(Signal::SIGINT);
+    server.end();
+    let text = std::fs::read_to_string(path).unwrap();
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told: Vec<(String, String)> = records
+        .filter(|record| record["arguments"].is_object())
+        .map(|record| [&record["tool"], &record["arguments"]["key"]].map(|it| it.as_str().unwrap().to_owned()).into())
+        .collect();
+    let expected: Vec<_> = ["kv_set", "kv_increment", "kv_get", "kv_delete"]
+        .iter()
+        .flat_map(|tool| ["orders/7", "[redacted]"].map(|key| ((*tool).to_owned(), key.to_owned())))
+        .collect();
+    assert_eq!(told, expected, "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
 }

@@ -18,6 +18,8 @@ use crate::{
 const LARGEST: i64 = 40 * 1024;
 /// Of an object that is written: what a request to this server can hold.
 const LARGEST_PUT: usize = 200 * 1024;
+/// An object's key is its name: audit records keep it.
+const NAMES: &[&str] = &["key"];
 
 arguments!(Buckets { ; prefix: String, cursor: String });
 arguments!(Objects {
@@ -60,7 +62,8 @@ pub(super) fn tools(aws: &Arc<Aws>) -> Vec<Tool> {
             false,
             objects,
         ),
-        tool(aws, "s3_get_object", "Get S3 object", "Read an object, text or base64, 40 KiB at a time.", READ, get),
+        tool(aws, "s3_get_object", "Get S3 object", "Read an object, text or base64, 40 KiB at a time.", READ, get)
+            .with_plain(NAMES),
         writing(
             aws,
             "s3_put_object",
@@ -68,7 +71,8 @@ pub(super) fn tools(aws: &Arc<Aws>) -> Vec<Tool> {
             "Write a text object: a new one, or in place of the one with if_match. dry_run only checks.",
             (true, true),
             put,
-        ),
+        )
+        .with_plain(NAMES),
     ]
 }
 

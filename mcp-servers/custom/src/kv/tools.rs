@@ -198,7 +198,7 @@ pub(super) fn kv_list(store: &Arc<dyn Store>) -> Tool {
     tool(store, "kv_list", "List keys", "List your keys by prefix; go on with next_cursor.", Hints::READ, work)
 }
 
-/// A tool over the store.
+/// A tool over the store. Its `key` is the name of an entry, which audit records keep.
 fn tool<A, O, F, Fut>(
     store: &Arc<dyn Store>,
     name: &'static str,
@@ -218,7 +218,7 @@ where
         let answer = work(Arc::clone(&store), arguments, call);
         async move { answer.await.map(Reply::new) }
     };
-    Tool::new(name, title, description, hints, handler)
+    Tool::new(name, title, description, hints, handler).with_plain(&["key"])
 }
 
 /// Asks the store behind its circuit breaker.
