@@ -10,7 +10,7 @@ use futures::FutureExt;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::{
     Api, ResourceExt,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, LogParams, Patch, PatchParams, PostParams},
 };
 use mcp_crds::McpServer;
 use mcp_e2e::{
@@ -196,6 +196,14 @@ async fn writes(fixture: &Fixture) -> Result<()> {
     ensure!(written.is_error != Some(true), "{written:?}");
     let read = client.call("read_text_file", json!({"path": "/work/note.txt"})).await?;
     ensure!(serde_json::to_string(&read)?.contains("hello"), "{read:?}");
+    // The audit is on stdout, which is the pod's log; its chain is called after the pod's uid.
+    let pods: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    let pod =
+        pods.list(&ListParams::default().labels("mcp-eks.dev/server=may")).await?.items.pop().context("no pod")?;
+    let log = pods.logs(&pod.name_any(), &LogParams::default()).await?;
+    let record = log.lines().find(|line| line.starts_with(r#"{"kind":"audit""#) && line.contains("write_file"));
+    let chain = format!(r#""chain":"{}."#, pod.uid().context("no uid")?);
+    ensure!(record.is_some_and(|record| record.contains(&chain)), "no {chain} in {log}");
     let elsewhere = client.call("write_file", json!({"path": "/guides/a.txt", "content": "no"})).await;
     ensure!(!elsewhere.is_ok_and(|it| it.is_error != Some(true)), "a root that is ReadOnly was written");
 

@@ -168,7 +168,8 @@ fn a_secret_is_a_file_of_one_key_in_a_directory_of_its_own_and_never_a_variable(
     });
     let pod = pod(spec);
     let container = &pod["containers"][0];
-    assert_eq!((&container["env"], &container["envFrom"]), (&Value::Null, &Value::Null));
+    let writer = json!({"name": "MCP_AUDIT_WRITER", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.uid"}}});
+    assert_eq!((&container["env"], &container["envFrom"]), (&json!([writer]), &Value::Null));
     for (what, from, name) in [
         ("postgres", "secret", "uri"),
         ("postgres-ca", "configMap", "ca"),
@@ -187,6 +188,22 @@ fn a_secret_is_a_file_of_one_key_in_a_directory_of_its_own_and_never_a_variable(
         let expected = json!({"name": called, "mountPath": format!("/run/mcp-eks/{what}"), "readOnly": true});
         assert_eq!(mount, expected, "a subPath would never change");
     }
+}
+
+#[test]
+fn audit_records_name_the_pod_by_its_uid() {
+    let server = json!({"custom": {}});
+    let named = |pod: &Value| {
+        let env = pod["containers"][0]["env"].as_array().cloned().unwrap_or_default();
+        env.iter()
+            .filter(|it| it["name"] == "MCP_AUDIT_WRITER")
+            .map(|it| it["valueFrom"].to_string())
+            .collect::<Vec<_>>()
+    };
+    let free = pod(json!({"server": server, "replicas": 1, "env": [{"name": "MCP_LOG", "value": "debug"}]}));
+    assert_eq!(named(&free), [r#"{"fieldRef":{"apiVersion":"v1","fieldPath":"metadata.uid"}}"#]);
+    assert_eq!(free["containers"][0]["env"][0]["name"], "MCP_LOG", "{free}");
+    assert!(named(&pod(json!({"server": {"image": {"ref": "a"}}}))).is_empty(), "a server of another runtime");
 }
 
 #[test]

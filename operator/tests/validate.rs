@@ -263,6 +263,11 @@ fn mistakes_in_a_bundled_server_are_found_without_the_api_server() {
             "spec.env[MCP_WRITES]",
             "has fields for",
         ),
+        (
+            filesystem(json!({"env": [{"name": "MCP_AUDIT_WRITER", "value": "somebody"}]})),
+            "spec.env[MCP_AUDIT_WRITER]",
+            "has fields for",
+        ),
         (filesystem(json!({"auth": {"mode": "ApiKey"}})), "spec.auth", "apiKey with mode ApiKey"),
         (
             filesystem(json!({"auth": {"jwt": {"issuer": "https://a", "audience": "b"}}})),

@@ -5,9 +5,9 @@
 
 use k8s_openapi::{
     api::core::v1::{
-        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, Lifecycle,
-        LifecycleHandler, LocalObjectReference, PodSecurityContext, PodSpec, SeccompProfile, SecurityContext,
-        SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
+        Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar, EnvVarSource,
+        Lifecycle, LifecycleHandler, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
+        SeccompProfile, SecurityContext, SleepAction, TopologySpreadConstraint, Volume, VolumeMount,
     },
     apimachinery::pkg::api::resource::Quantity,
 };
@@ -30,6 +30,8 @@ pub(super) const HEALTH_PORT_NAME: &str = "health";
 const HEALTH_PORT: i32 = 9090;
 const UID: i64 = 10001;
 const TMP: &str = "/tmp";
+/// The kit's setting of who writes audit records. Source: `mcp-servers/kit/src/settings/audit.rs`.
+const AUDIT_WRITER: &str = "MCP_AUDIT_WRITER";
 /// Seconds in which endpoints forget the pod while it still answers.
 const PRE_STOP_SECONDS: i64 = 3;
 /// Seconds between the end of the drain and SIGKILL.
@@ -118,7 +120,16 @@ fn bundled(container: &mut Container, binary: &str, server: &Valid) {
     ];
     container.command = Some(vec![binary.to_owned()]);
     container.args = Some(args);
+    // Variables of this kind are ours alone: validation refuses them in a spec.
+    container.env.get_or_insert_default().push(audit_writer());
     container.ports = Some(vec![tcp(MCP_PORT_NAME, server.runs.port()), tcp(HEALTH_PORT_NAME, HEALTH_PORT)]);
+}
+
+/// Audit records name the pod that wrote them by what no other pod ever has; a name comes again.
+fn audit_writer() -> EnvVar {
+    let uid = ObjectFieldSelector { api_version: Some("v1".to_owned()), field_path: "metadata.uid".to_owned() };
+    let value_from = EnvVarSource { field_ref: Some(uid), ..EnvVarSource::default() };
+    EnvVar { name: AUDIT_WRITER.to_owned(), value: None, value_from: Some(value_from) }
 }
 
 /// How evenly the pods of one template lie over domains; those of the old one are on their way out.
