@@ -115,14 +115,17 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
     let pipeline = Pipeline::new(Arc::clone(&metrics), Arc::clone(&audit));
     let adapter = Arc::new(Adapter { identity, registry, pipeline, consent });
     let direct = common.direct.then(|| Arc::clone(&adapter));
+    let asking = Arc::clone(&adapter);
     let handler = speaker(adapter);
     let code = runtime.block_on(async {
         let signals = Signals::listen()?;
+        let refreshing = tokio::spawn(async move { asking.consent.refresh().await });
         let code = if common.stdio {
             Ok(stdio::serve(handler, signals).await)
         } else {
             over_http(&identity, (handler, direct), (metrics, Arc::clone(&audit)), (common, access), signals).await
         };
+        refreshing.abort();
         writers.close(&audit).await;
         telemetry.stop().await;
         code

@@ -10,7 +10,11 @@
 
 mod support;
 
-use std::process::Command;
+use std::{
+    process::Command,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use support::{Server, error_of, get};
@@ -30,6 +34,13 @@ impl Mount {
         std::fs::write(directory.path().join("keys.yaml"), keys).unwrap();
         std::fs::write(directory.path().join("consent"), [secret; 32]).unwrap();
         Self(directory)
+    }
+
+    /// What kubelet does when the Secret changes: another file in its place.
+    fn change(&self, secret: &[u8]) {
+        let new = self.0.path().join("new");
+        std::fs::write(&new, secret).unwrap();
+        std::fs::rename(new, self.0.path().join("consent")).unwrap();
     }
 
     fn replica(&self) -> Server {
@@ -95,6 +106,28 @@ fn consent_begun_on_one_replica_completes_on_another() {
     assert!(asked["result"]["content"][0]["text"].as_str().unwrap().contains("Nothing was done yet"), "{asked}");
     let answer = plain(&two, ALICE, json!({"number": 3, "consent_token": token(&asked)}));
     assert!(done(&answer), "{answer}");
+}
+
+#[test]
+fn a_changed_key_counts_without_a_restart_and_a_broken_one_changes_nothing() {
+    let (mount, reference) = (Mount::new(7), Mount::new(8).replica());
+    let server = mount.replica();
+    let with = |token: &str| json!({"number": 1, "consent_token": token});
+    let ask = || token(&plain(&server, ALICE, json!({"number": 1})));
+    let before = ask();
+    assert!(!done(&plain(&reference, ALICE, with(&before))), "they have the same key already");
+    mount.change(&[8; 32]);
+    let start = Instant::now();
+    while !done(&plain(&reference, ALICE, with(&ask()))) {
+        assert!(start.elapsed() < Duration::from_secs(30), "the new key is not picked up");
+        sleep(Duration::from_millis(200));
+    }
+    let answer = plain(&server, ALICE, with(&before));
+    assert!(error_of(&answer["result"]).contains("or the server's key was"), "{answer}");
+    mount.change(b"too short");
+    // Longer than it takes to look again.
+    sleep(Duration::from_secs(4));
+    assert!(done(&plain(&reference, ALICE, with(&ask()))), "the key of before stays");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! this server gave out for this caller, this tool and these arguments, a few minutes ago, once. Any replica with the same
 //! key can finish what another began; that a text counts once is kept by each process for itself.
 
+mod key;
 mod seal;
 mod words;
 
@@ -17,7 +18,8 @@ use std::{
 
 use serde_json::{Map, Value};
 
-pub(crate) use seal::{Deed, SHORTEST, Seal};
+pub(crate) use key::{Key, LARGEST};
+pub(crate) use seal::{Deed, SHORTEST};
 pub(crate) use words::{TOKEN, agreed, asking, form, listed};
 
 use seal::{Flaw, LIFETIME, Once};
@@ -28,24 +30,29 @@ const REMEMBERED: usize = 65_536;
 /// The consent of one process.
 #[derive(Debug)]
 pub(crate) struct Consent {
-    seal: Seal,
+    key: Key,
     used: Mutex<HashSet<Once>>,
 }
 
 impl Consent {
-    pub(crate) fn new(seal: Seal) -> Self {
-        Self { seal, used: Mutex::default() }
+    pub(crate) fn new(key: Key) -> Self {
+        Self { key, used: Mutex::default() }
+    }
+
+    /// Keeps the key what its file says, for as long as this is polled.
+    pub(crate) async fn refresh(&self) {
+        self.key.follow().await;
     }
 
     /// Gives out a text that makes a call go on, once the person has agreed.
     pub(crate) fn give(&self, deed: Deed<'_>) -> Option<String> {
-        self.seal.close(deed, now())
+        self.key.seal().close(deed, now())
     }
 
     /// Takes a text back. It is good for this once.
     pub(crate) fn take(&self, text: &str, deed: Deed<'_>) -> Result<(), Flaw> {
         let now = now();
-        let once = self.seal.open(text, deed, now)?;
+        let once = self.key.seal().open(text, deed, now)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.contains(&once) {
             return Err(Flaw::Used);
@@ -76,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_text_counts_once() {
-        let consent = Consent::new(Seal::random().unwrap());
+        let consent = Consent::new(Key::random().unwrap());
         let arguments = Map::new();
         let deed = Deed { principal: "alice", tool: "wipe", arguments: &arguments };
         let (one, two) = (consent.give(deed).unwrap(), consent.give(deed).unwrap());
@@ -88,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_text_that_was_refused_is_not_used_up() {
-        let consent = Consent::new(Seal::random().unwrap());
+        let consent = Consent::new(Key::random().unwrap());
         let arguments = Map::new();
         let deed = Deed { principal: "alice", tool: "wipe", arguments: &arguments };
         let text = consent.give(deed).unwrap();

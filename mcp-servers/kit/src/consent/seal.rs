@@ -56,8 +56,12 @@ pub(crate) struct Once {
     pub(crate) until: u64,
 }
 
-/// The key.
-pub(crate) struct Seal(RandomizedNonceKey);
+/// The key. Two are equal when they come from the same secret.
+pub(crate) struct Seal {
+    key: RandomizedNonceKey,
+    /// Tells secrets apart, and says nothing about them.
+    mark: [u8; 32],
+}
 
 impl Seal {
     /// Derives the key from a secret; `None` when it is too short.
@@ -65,10 +69,11 @@ impl Seal {
         if secret.len() < SHORTEST {
             return None;
         }
-        let mut key = [0; 32];
+        let (mut key, mut mark) = ([0; 32], [0; 32]);
         let pseudorandom = Salt::new(HKDF_SHA256, PURPOSE).extract(secret);
         pseudorandom.expand(&[b"seal"], HKDF_SHA256).ok()?.fill(&mut key).ok()?;
-        RandomizedNonceKey::new(&AES_256_GCM, &key).ok().map(Self)
+        pseudorandom.expand(&[b"mark"], HKDF_SHA256).ok()?.fill(&mut mark).ok()?;
+        Some(Self { key: RandomizedNonceKey::new(&AES_256_GCM, &key).ok()?, mark })
     }
 
     /// A key of this process alone.
@@ -82,7 +87,7 @@ impl Seal {
     pub(crate) fn close(&self, deed: Deed<'_>, now: u64) -> Option<String> {
         let mut sealed = Vec::from((now + LIFETIME).to_be_bytes());
         sealed.extend_from_slice(&prints(deed).concat());
-        let nonce = self.0.seal_in_place_append_tag(Aad::from(PURPOSE), &mut sealed).ok()?;
+        let nonce = self.key.seal_in_place_append_tag(Aad::from(PURPOSE), &mut sealed).ok()?;
         Some(BASE64_URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &sealed].concat()))
     }
 
@@ -92,7 +97,7 @@ impl Seal {
         let sealed = sealed.ok_or(Flaw::Foreign)?;
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_LEN>().ok_or(Flaw::Foreign)?;
         let mut rest = rest.to_vec();
-        let opened = self.0.open_in_place(Nonce::from(nonce), Aad::from(PURPOSE), &mut rest);
+        let opened = self.key.open_in_place(Nonce::from(nonce), Aad::from(PURPOSE), &mut rest);
         let opened = opened.map_err(|_| Flaw::Foreign)?;
         let (until, told) = opened.split_first_chunk::<8>().ok_or(Flaw::Foreign)?;
         let until = u64::from_be_bytes(*until);
@@ -107,6 +112,12 @@ impl Seal {
         }
         // Fewer prints than there should be would have let the loop end early.
         if told.len() == 3 { Ok(Once { nonce: *nonce, until }) } else { Err(Flaw::Foreign) }
+    }
+}
+
+impl PartialEq for Seal {
+    fn eq(&self, other: &Self) -> bool {
+        self.mark == other.mark
     }
 }
 
@@ -199,6 +210,7 @@ mod tests {
         let stranger = Seal::new(b"another secret of the same length").unwrap();
         assert_eq!(stranger.open(&text, deed, NOW), Err(Flaw::Foreign));
         assert!(Seal::new(SECRET).unwrap().open(&text, deed, NOW).is_ok(), "another process with the same secret");
+        assert!(seal == Seal::new(SECRET).unwrap() && seal != stranger);
     }
 
     #[test]

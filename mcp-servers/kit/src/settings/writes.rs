@@ -1,14 +1,9 @@
 //! Whether tools that write are there, whether they ask first, and the key of what they ask.
 
-use std::{fs::File, io::Read, path::Path};
-
 use clap::Arg;
 
 use super::{flag, sources::Sources};
-use crate::consent::{Consent, SHORTEST, Seal};
-
-/// The largest file that is taken for a key.
-const LARGEST: u64 = 4096;
+use crate::consent::{Consent, Key, LARGEST, SHORTEST};
 
 /// Whether tools that write are there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +29,8 @@ pub(crate) fn flags() -> [Arg; 2] {
         flag(
             "consent-key",
             "FILE",
-            "At least 32 random bytes that all replicas share, so that consent asked by one counts for another \
-             [default: a key of this process alone]",
+            "At least 32 random bytes that all replicas share, so that consent asked by one counts for another. Changes are \
+             picked up [default: a key of this process alone]",
         ),
     ]
 }
@@ -63,18 +58,15 @@ impl Writes {
 /// Reads the key that consent is sealed with; `None` exactly when there was a problem.
 pub(crate) fn consent(sources: &mut Sources) -> Option<Consent> {
     let Some(given) = sources.one("consent-key") else {
-        let seal = Seal::random();
-        if seal.is_none() {
+        let key = Key::random();
+        if key.is_none() {
             let mend = "see why this machine gives out no random bytes";
             sources.problems.add("--consent-key", "random bytes from the system", "none", mend);
         }
-        return seal.map(Consent::new);
+        return key.map(Consent::new);
     };
-    let read = secret(given.text.as_ref()).map_err(|error| format!("{}: {error}", given.text));
-    let seal =
-        read.and_then(|secret| Seal::new(&secret).ok_or_else(|| format!("{}: {} bytes", given.text, secret.len())));
-    match seal {
-        Ok(seal) => Some(Consent::new(seal)),
+    match Key::of(given.text.into()) {
+        Ok(key) => Some(Consent::new(key)),
         Err(found) => {
             let expected = format!("a file of {SHORTEST} to {LARGEST} random bytes");
             let mend = "make one, for example with `head -c 32 /dev/urandom`, and give all replicas the same";
@@ -82,10 +74,4 @@ pub(crate) fn consent(sources: &mut Sources) -> Option<Consent> {
             None
         }
     }
-}
-
-fn secret(path: &Path) -> std::io::Result<Vec<u8>> {
-    let mut secret = Vec::new();
-    File::open(path)?.take(LARGEST + 1).read_to_end(&mut secret)?;
-    if secret.len() as u64 > LARGEST { Err(std::io::Error::other("too large")) } else { Ok(secret) }
 }
