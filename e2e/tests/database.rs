@@ -5,21 +5,17 @@
 #![allow(clippy::indexing_slicing, reason = "a test")]
 
 mod shop;
+#[path = "database/trouble.rs"]
+mod trouble;
 
-use std::{
-    process::ExitCode,
-    time::{Duration, Instant},
-};
+use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use futures::{
-    FutureExt,
-    future::{join, join_all},
-};
-use mcp_e2e::suite::{self, Test, eventually, loopback::Server};
-use serde_json::{Value, json};
+use futures::FutureExt;
+use mcp_e2e::suite::{self, Test, loopback::Server};
+use serde_json::json;
 use shop::{SECRET, Shop};
-use tokio::{sync::Mutex, time::sleep};
+use tokio::sync::Mutex;
 
 type Fixture = Mutex<Shop>;
 
@@ -36,13 +32,13 @@ fn main() -> ExitCode {
         ("the schema is listed, described, searched and explained", |f| schema(f).boxed_local()),
         ("a limit on schemas holds for names, views and functions", |f| limited(f).boxed_local()),
         ("a statement that takes too long is stopped, and one nobody waits for is cancelled", |f| {
-            slow(f).boxed_local()
+            trouble::slow(f).boxed_local()
         }),
-        ("when all connections are busy, others wait a bounded time and are told", |f| busy(f).boxed_local()),
-        ("TLS is checked against the given certificates", |f| tls(f).boxed_local()),
-        ("a changed password is read from the file, and no error tells it", |f| rotated(f).boxed_local()),
-        ("a database that does not answer is left alone after five failures", |f| silent(f).boxed_local()),
-        ("a database that is gone is told fast, and found again when it is back", |f| gone(f).boxed_local()),
+        ("when all connections are busy, others wait a bounded time and are told", |f| trouble::busy(f).boxed_local()),
+        ("TLS is checked against the given certificates", |f| trouble::tls(f).boxed_local()),
+        ("a changed password is read from the file, and no error tells it", |f| trouble::rotated(f).boxed_local()),
+        ("a database that does not answer is left alone after five failures", |f| trouble::silent(f).boxed_local()),
+        ("a database that is gone is told fast, and found again when it is back", |f| trouble::gone(f).boxed_local()),
     ];
     suite::run_alone("suite-database", async || Ok(Mutex::new(Shop::open().await?)), tests)
 }
@@ -413,113 +409,4 @@ async fn limited(fixture: &Fixture) -> Result<()> {
     let listed = shop.good(&server, "list_tables", json!({})).await?;
     ensure!(!listed.to_string().contains("pay\""), "{listed}");
     contains(&shop.bad(&server, "describe_table", json!({"table": "hr.pay"})).await?, "no table", "hr.pay")
-}
-
-async fn slow(fixture: &Fixture) -> Result<()> {
-    let shop = fixture.lock().await;
-    let server = shop.server("reader", &["--statement-timeout-seconds=60"])?;
-    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-        "params": {"name": "query", "arguments": {"sql": "SELECT shop.wait(59)"}}});
-    let request = shop.http.post(server.url()).header("accept", "application/json").json(&body);
-    let left = request.timeout(Duration::from_secs(2)).send().await;
-    ensure!(left.is_err(), "the client went away");
-    eventually("the statement is cancelled", Duration::from_secs(20), async || {
-        let running = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader' AND query LIKE '%shop.wait%'";
-        let rows = shop.postgres.rows("shop", running).await?;
-        Ok(if rows == [["0"]] { Ok(()) } else { Err(format!("{rows:?} run")) })
-    })
-    .await
-}
-
-async fn busy(fixture: &Fixture) -> Result<()> {
-    let shop = fixture.lock().await;
-    let server = shop.server("reader", &["--max-connections=2", "--statement-timeout-seconds=20"])?;
-    let wait = |seconds: u32| {
-        let (shop, server) = (&shop, &server);
-        async move { shop.call(server, "query", json!({"sql": format!("SELECT shop.wait({seconds})")})).await }
-    };
-    let begun = Instant::now();
-    let late = async {
-        sleep(Duration::from_secs(3)).await;
-        wait(0).await
-    };
-    let (results, third) = join(join_all([wait(12), wait(12)]), late).await;
-    let results = results.into_iter().chain([third]);
-    let told: Vec<String> = results.map(|it| it.map(|it| it.to_string())).collect::<Result<_>>()?;
-    ensure!(told.iter().filter(|it| it.contains("\"isError\":false")).count() == 2, "{told:?}");
-    contains(&told.join(" "), "all 2 database connections have been busy for 5 s", "the third")?;
-    ensure!(begun.elapsed() < Duration::from_mins(1), "{:?}", begun.elapsed());
-    ensure!(shop.rows(&server, "SELECT 1").await? == json!([[1]]), "a busy pool is no failure of the database");
-    let used = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'reader'";
-    let used = shop.postgres.rows("shop", used).await?;
-    ensure!(used[0][0].parse::<u32>()? <= 2, "{used:?} connections");
-    Ok(())
-}
-
-async fn tls(fixture: &Fixture) -> Result<()> {
-    let shop = fixture.lock().await;
-    let uri = format!("{}?sslmode=require", shop.postgres.uri("reader", SECRET, "shop"));
-    let file = shop.file("tls", &uri)?;
-    let ca = format!("--postgres-ca={}", shop.postgres.ca().display());
-    let server = Shop::start(&file, &[&ca])?;
-    let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
-    ensure!(shop.rows(&server, sql).await? == json!([[true]]));
-    let distrustful = Shop::start(&file, &[])?;
-    let told = shop.bad(&distrustful, "query", json!({"sql": "SELECT 1"})).await?;
-    contains(&told, "cannot be reached", "a certificate nobody vouches for")
-}
-
-async fn rotated(fixture: &Fixture) -> Result<()> {
-    let shop = fixture.lock().await;
-    let file = shop.file("rotated", &shop.postgres.uri("reader", "wrong-password", "shop"))?;
-    let server = Shop::start(&file, &[])?;
-    let told = shop.bad(&server, "query", json!({"sql": "SELECT 1"})).await?;
-    contains(&told, "refuses this server's login", "a wrong password")?;
-    ensure!(!told.contains("wrong-password") && !told.contains("reader"), "{told}");
-    std::fs::write(&file, shop.postgres.uri("reader", SECRET, "shop"))?;
-    ensure!(shop.rows(&server, "SELECT 1").await? == json!([[1]]));
-    Ok(())
-}
-
-async fn silent(fixture: &Fixture) -> Result<()> {
-    let shop = fixture.lock().await;
-    // Takes connections and never says a word.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let address = listener.local_addr()?;
-    let file = shop.file("silent", &format!("postgres://reader:{SECRET}@{address}/shop"))?;
-    let server = Shop::start(&file, &["--max-connections=5"])?;
-    let ask = || shop.bad(&server, "query", json!({"sql": "SELECT 1"}));
-    for told in join_all((0..5).map(|_| ask())).await {
-        contains(&told?, "the database does not answer", "a silent database")?;
-    }
-    let begun = Instant::now();
-    let told = ask().await?;
-    contains(&told, "is not asked for a minute", "after five failures")?;
-    ensure!(begun.elapsed() < Duration::from_secs(4), "it was asked: {:?}", begun.elapsed());
-    Ok(())
-}
-
-async fn gone(fixture: &Fixture) -> Result<()> {
-    let mut shop = fixture.lock().await;
-    let server = shop.server("reader", &[])?;
-    ensure!(shop.rows(&server, "SELECT 1").await? == json!([[1]]));
-    let before = shop.state().await?;
-    shop.postgres.stop()?;
-    let told = shop.bad(&server, "query", json!({"sql": "SELECT 1"})).await?;
-    ensure!(told.contains("closed the connection") || told.contains("cannot be reached"), "{told}");
-    contains(
-        &shop.bad(&server, "query", json!({"sql": "SELECT 1"})).await?,
-        "cannot be reached",
-        "a stopped database",
-    )?;
-    // A server that starts while the database is gone serves when it is back.
-    let early = shop.server("reader", &[])?;
-    contains(&shop.bad(&early, "list_tables", json!({})).await?, "cannot be reached", "a stopped database")?;
-    shop.postgres.start_again().await?;
-    ensure!(shop.state().await? == before);
-    for server in [&server, &early] {
-        let rows = shop.rows(server, "SELECT count(*) FROM shop.items").await?;
-        ensure!(rows == Value::from(vec![vec![3]]), "{rows}");
-    }
-    Ok(())
 }
