@@ -21,6 +21,8 @@ use serde_json::{Value, json};
 
 /// Bounds a wait that only a defect makes long.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// The most bytes that a structured result has.
+const BUDGET: usize = 64 * 1024;
 
 /// The test crate that runs the others' tests without the direct way to tools.
 const WAY: Option<&str> =
@@ -146,6 +148,22 @@ impl Server {
         let mut answer = answer.json();
         assert_eq!(answer["error"], Value::Null, "{tool}");
         answer["result"].take()
+    }
+
+    /// Calls a tool that succeeds; answers with its structured result, which keeps to what `tools` declare.
+    pub fn succeeds(&self, tools: &Value, tool: &str, arguments: Value) -> Value {
+        let mut result = self.call(tool, arguments);
+        assert_eq!(result["isError"], false, "{tool}: {result}");
+        let declared = &tools.as_array().unwrap().iter().find(|one| one["name"] == tool).unwrap()["outputSchema"];
+        let validator = jsonschema::validator_for(declared).unwrap();
+        let structured = result["structuredContent"].take();
+        let problems: Vec<String> = validator.iter_errors(&structured).map(|error| error.to_string()).collect();
+        assert_eq!(problems, Vec::<String>::new(), "{tool}: {structured}");
+        for name in structured.as_object().unwrap().keys() {
+            assert!(declared["properties"].as_object().unwrap().contains_key(name), "{tool} does not declare {name}");
+        }
+        assert!(structured.to_string().len() <= BUDGET, "{tool} is over its budget");
+        structured
     }
 
     pub fn tools(&self) -> Value {
