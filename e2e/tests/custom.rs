@@ -12,6 +12,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -28,36 +29,50 @@ use mcp_e2e::{
     suite::{self, Test},
     valkey::Valkey,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Server, error_of, get};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 const PASSWORD: &str = "a-password-of-the-suite";
 
+/// How long a breaker stays open.
+const OPEN: Duration = Duration::from_mins(1);
+/// Calls of an open breaker that are measured.
+const CALLS: usize = 201;
+
+/// What two tests share, so that the minute between them is that of the tests that lie there.
+#[derive(Default)]
+struct Fixture {
+    broken: OnceLock<Broken>,
+}
+
 fn main() -> ExitCode {
-    let tests: &[Test<()>] = &[
-        ("entries behave as in memory and on disk", |()| done(behaves)),
-        ("the oldest entries go first", |()| done(oldest)),
-        ("callers do not meet", |()| done(callers)),
-        ("two servers share their entries and count together", |()| done(two_servers)),
-        ("TLS is spoken, and a certificate nobody trusts is refused", |()| done(tls)),
-        ("a store that goes away is told, left alone and found again", |()| done(away)),
-        ("a URL that changes in its file is picked up", |()| done(changed)),
-        ("no answer and no log holds the password", |()| done(password)),
+    let tests: &[Test<Fixture>] = &[
+        ("five failures open the breaker, and then a call fails within a millisecond", |f| done(f, opens)),
+        ("entries behave as in memory and on disk", |f| done(f, |_| behaves())),
+        ("the oldest entries go first", |f| done(f, |_| oldest())),
+        ("callers do not meet", |f| done(f, |_| callers())),
+        ("two servers share their entries and count together", |f| done(f, |_| two_servers())),
+        ("TLS is spoken, and a certificate nobody trusts is refused", |f| done(f, |_| tls())),
+        ("a store that goes away is told, left alone and found again", |f| done(f, |_| away())),
+        ("a URL that changes in its file is picked up", |f| done(f, |_| changed())),
+        ("no answer and no log holds the password", |f| done(f, |_| password())),
+        ("after a minute three trials close the breaker", |f| done(f, recovers)),
     ];
     suite::run_alone("suite-custom", prepare, tests)
 }
 
 /// The tests block, and fail by panicking.
-fn done(test: fn()) -> LocalBoxFuture<'static, Result<()>> {
-    test();
+fn done(fixture: &Fixture, test: fn(&Fixture)) -> LocalBoxFuture<'_, Result<()>> {
+    test(fixture);
     ready(Ok(())).boxed_local()
 }
 
-async fn prepare() -> Result<()> {
+async fn prepare() -> Result<Fixture> {
     let wanted: Vec<_> = packages::VALKEY.iter().chain(packages::NAMESPACES).copied().collect();
-    packages::ensure(&Cache::from_env()?, &wanted, Progress::start()).await
+    packages::ensure(&Cache::from_env()?, &wanted, Progress::start()).await?;
+    Ok(Fixture::default())
 }
 
 fn binary() -> String {
@@ -153,6 +168,101 @@ fn trusting(certificate: &Path, url: &Url) -> Server {
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(&script, mode).unwrap();
     Server::start(&script.display().to_string(), &["--weather=off", "--kv=valkey", &url.argument])
+}
+
+/// A server whose store is gone, with its breaker open.
+struct Broken {
+    server: Server,
+    audit: NamedTempFile,
+    port: u16,
+    /// Not before the breaker opened.
+    since: Instant,
+    _url: Url,
+}
+
+impl Broken {
+    fn of(fixture: &Fixture) -> &Self {
+        fixture.broken.get_or_init(Self::new)
+    }
+
+    fn new() -> Self {
+        let (valkey, url) = valkey();
+        let audit = NamedTempFile::new().unwrap();
+        let arguments = ["--weather=off", "--kv=valkey", &url.argument];
+        let server = Server::start_to(&binary(), &arguments, audit.reopen().unwrap());
+        assert_eq!(server.call("kv_set", json!({"key": "a", "value": "b"}))["isError"], false);
+        let port = valkey.port;
+        drop(valkey);
+        for number in 1..=5 {
+            let failed = server.call("kv_get", json!({"key": "a"}));
+            assert!(error_of(&failed).starts_with("the key-value store "), "failure {number}: {failed}");
+        }
+        Self { server, audit, port, since: Instant::now(), _url: url }
+    }
+
+    fn ask(&self) -> Value {
+        self.server.call("kv_get", json!({"key": "a"}))
+    }
+
+    /// One of its metrics, by what stands before the value.
+    fn metric(&self, name: &str) -> u64 {
+        let metrics = get(self.server.health, "/metrics").body;
+        let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name} in {metrics}"))
+    }
+
+    fn changes(&self, to: &str) -> u64 {
+        self.metric(&format!(r#"mcp_breaker_changes_total{{upstream="key-value store",state="{to}"}}"#))
+    }
+
+    fn is_open(&self) -> bool {
+        self.metric(r#"mcp_breaker_open{upstream="key-value store"}"#) == 1
+    }
+}
+
+fn opens(fixture: &Fixture) {
+    let broken = Broken::of(fixture);
+    assert!(broken.is_open());
+    for _ in 0..CALLS {
+        let open = broken.ask();
+        assert!(error_of(&open).contains("failed several times in a row"), "{open}");
+    }
+    assert_eq!(broken.changes("open"), 1);
+    // The kit's own measure: from the moment a call is known to its outcome.
+    let start = Instant::now();
+    let mut took = Vec::new();
+    while took.len() < CALLS {
+        assert!(start.elapsed() < Duration::from_secs(30), "{} of {CALLS} calls are in the audit", took.len());
+        thread::sleep(Duration::from_millis(100));
+        let text = std::fs::read_to_string(broken.audit.path()).unwrap();
+        let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let open = records.filter(|record| record["result"] == "breaker_open");
+        took = open.map(|record| record["duration_seconds"].as_f64().unwrap()).collect();
+    }
+    took.sort_by(f64::total_cmp);
+    let median = took[took.len() / 2];
+    println!("half of {} calls failed within {:.0} µs", took.len(), median * 1e6);
+    assert!(median < 0.001, "half of the calls took longer than {median} s to fail: {took:?}");
+}
+
+fn recovers(fixture: &Fixture) {
+    let broken = Broken::of(fixture);
+    let _valkey = Valkey::start_at(broken.port, PASSWORD, None).unwrap();
+    if broken.since.elapsed() + Duration::from_secs(5) < OPEN {
+        let open = broken.ask();
+        assert!(error_of(&open).contains("failed several times in a row"), "it was asked too early: {open}");
+    }
+    thread::sleep(OPEN.saturating_sub(broken.since.elapsed()));
+    for trial in 1..=3 {
+        assert!(broken.is_open(), "it closed before trial {trial}");
+        let answer = broken.ask();
+        assert_eq!(answer["isError"], false, "trial {trial}: {answer}");
+        assert_eq!(broken.changes("half_open"), 1, "trial {trial}");
+    }
+    assert!(!broken.is_open(), "three good trials do not close it");
+    assert_eq!((broken.changes("open"), broken.changes("closed")), (1, 1));
+    assert_eq!(broken.server.call("kv_set", json!({"key": "a", "value": "c"}))["isError"], false);
+    assert_eq!(broken.ask()["structuredContent"]["value"], "c");
 }
 
 fn away() {

@@ -6,10 +6,7 @@ use std::{
 };
 
 use futures::FutureExt;
-use redis::{
-    Client, ErrorKind, RedisError, Script,
-    aio::{ConnectionManager, ConnectionManagerConfig},
-};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError, Script, aio::MultiplexedConnection};
 use tokio::sync::Mutex;
 
 use super::{
@@ -34,11 +31,19 @@ pub(crate) struct Valkey {
     connection: Mutex<Option<Connection>>,
 }
 
-/// A connection that mends itself, to what the file said.
+/// A connection to what the file said. Once it broke it is not used again: the next request opens another, and so tells what is
+/// the case now.
 struct Connection {
     url: String,
+    opened: Instant,
     looked: Instant,
-    manager: ConnectionManager,
+    line: MultiplexedConnection,
+}
+
+impl Connection {
+    fn line(&self) -> (MultiplexedConnection, Instant) {
+        (self.line.clone(), self.opened)
+    }
 }
 
 impl Valkey {
@@ -48,45 +53,54 @@ impl Valkey {
         Ok(Self { file, entries, script: Script::new(include_str!("valkey.lua")), connection: Mutex::default() })
     }
 
-    /// The connection; a new one when the file changed. A file that cannot be used changes nothing.
-    async fn connection(&self) -> Result<ConnectionManager, Trouble> {
+    /// The connection, and when it was opened; a new one when the file changed. A file that cannot be used changes nothing.
+    async fn connection(&self) -> Result<(MultiplexedConnection, Instant), Trouble> {
         let mut connection = self.connection.lock().await;
         if let Some(known) = connection.as_mut() {
             if known.looked.elapsed() < RELOAD {
-                return Ok(known.manager.clone());
+                return Ok(known.line());
             }
             known.looked = Instant::now();
             if read(&self.file).map_or(true, |url| url == known.url) {
-                return Ok(known.manager.clone());
+                return Ok(known.line());
             }
         }
         let opened = self.open().await;
         let opened = opened.inspect_err(|error| tracing::error!(error, "the key-value store cannot be opened"));
         match opened {
-            Ok(opened) => Ok(connection.insert(opened).manager.clone()),
-            Err(_) => connection.as_ref().map(|known| known.manager.clone()).ok_or(Trouble::Away("cannot be reached")),
+            Ok(opened) => Ok(connection.insert(opened).line()),
+            Err(_) => connection.as_ref().map(Connection::line).ok_or(Trouble::Away("cannot be reached")),
         }
     }
 
     async fn open(&self) -> Result<Connection, String> {
         let url = read(&self.file)?;
-        let config = ConnectionManagerConfig::new()
+        let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(RESPONSE_TIMEOUT))
-            .set_number_of_retries(1);
-        let manager = ConnectionManager::new_with_config(client(&url)?, config).await;
-        Ok(Connection { url, looked: Instant::now(), manager: manager.map_err(|error| category(&error))? })
+            .set_response_timeout(Some(RESPONSE_TIMEOUT));
+        let line = client(&url)?.get_multiplexed_async_connection_with_config(&config).await;
+        let line = line.map_err(|error| category(&error))?;
+        Ok(Connection { url, opened: Instant::now(), looked: Instant::now(), line })
+    }
+
+    /// What a failed request says of the store. A connection that it broke on is given up.
+    async fn failed(&self, error: &RedisError, opened: Instant) -> Trouble {
+        tracing::error!(error = category(error), "the key-value store failed");
+        if error.is_io_error() || error.is_unrecoverable_error() {
+            self.connection.lock().await.take_if(|known| known.opened == opened);
+        }
+        Trouble::Away(if error.is_timeout() { "did not answer in time" } else { "failed" })
     }
 
     /// Runs the script; its first word says how it went, the rest is the answer.
     async fn run(&self, operation: &str, place: &Place, more: &[&str]) -> Result<Vec<String>, Trouble> {
-        let mut connection = self.connection().await?;
+        let (mut line, opened) = self.connection().await?;
         let mut call = self.script.key(PREFIX);
         call.arg(operation).arg(&place.namespace).arg(&place.key).arg(more);
-        let answer: Vec<String> = call.invoke_async(&mut connection).await.map_err(|error: RedisError| {
-            tracing::error!(error = category(&error), "the key-value store failed");
-            Trouble::Away(if error.is_timeout() { "did not answer in time" } else { "failed" })
-        })?;
+        let answer: Vec<String> = match call.invoke_async(&mut line).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.failed(&error, opened).await),
+        };
         let mut words = answer.into_iter();
         match (words.next().as_deref(), words.as_slice()) {
             (Some("ok"), rest) => Ok(rest.to_vec()),
