@@ -54,6 +54,11 @@ pub(crate) fn all(rows: &[Row], slow: &Slow) -> Vec<Goal> {
             measured: format!("{} answered", slow.callers),
             reached: slow.callers >= 100,
         },
+        Goal {
+            goal: "100 AWS calls at once while AWS is slow, none refused and none made to wait for another",
+            measured: format!("{} answered, {} at once", slow.callers, slow.aws_at_once),
+            reached: slow.callers >= 100 && slow.aws_at_once >= 100,
+        },
     ]
 }
 

@@ -5,6 +5,7 @@
 //! every run is bounded in time and in calls.
 
 mod bare;
+mod double;
 mod goals;
 mod load;
 mod machine;
@@ -41,7 +42,7 @@ enum Task {
 /// Where the peers are, and how long to measure.
 #[derive(clap::Args, Debug)]
 struct Options {
-    /// Directory of mcp-fixtures and mcp-demo, release build
+    /// Directory of mcp-fixtures, mcp-demo and mcp-aws, release build
     #[arg(long)]
     bin_dir: PathBuf,
     /// The repository, with the peers' sources under e2e/bench

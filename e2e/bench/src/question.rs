@@ -53,6 +53,12 @@ impl Question {
         )
     }
 
+    /// A call of the AWS server that asks AWS for one thing.
+    pub(crate) fn whoami() -> Result<Self> {
+        let mark = br#""account":"123456789012""#;
+        Self::legacy("tools/call", &json!({"name": "aws_whoami", "arguments": {}}), mark)
+    }
+
     fn legacy(method: &str, params: &Value, mark: &'static [u8]) -> Result<Self> {
         let mut question = Self::of(method, params, mark)?;
         question.headers.insert("mcp-protocol-version", HeaderValue::from_static("2025-11-25"));

@@ -1,6 +1,6 @@
 //! Who is compared: how each is started, and what it is asked.
 
-use std::{path::Path, process::Command};
+use std::{net::SocketAddr, path::Path, process::Command};
 
 use anyhow::Result;
 
@@ -67,6 +67,14 @@ pub(crate) fn all(options: &Options) -> Result<Vec<Server>> {
 pub(crate) fn kit_command(binary: &Path, port: u16, more: &[&str]) -> Command {
     let mut command = with(binary, &[&format!("--listen=127.0.0.1:{port}"), "--health-listen=127.0.0.1:0"]);
     command.args(more);
+    command
+}
+
+/// The AWS server as it ships, with this address in place of AWS and nothing of our own environment.
+pub(crate) fn aws_command(binary: &Path, port: u16, aws: SocketAddr) -> Command {
+    let mut command = kit_command(binary, port, &["--region=us-west-2"]);
+    command.env_clear().env("AWS_ENDPOINT_URL", format!("http://{aws}")).env("AWS_EC2_METADATA_DISABLED", "true");
+    command.env("AWS_ACCESS_KEY_ID", "bench").env("AWS_SECRET_ACCESS_KEY", "bench");
     command
 }
 
