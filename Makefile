@@ -2,7 +2,7 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e laws bench bench-servers conformance images terraform terraform-apply
+.PHONY: help up down test check fmt lint e2e laws coverage bench bench-servers conformance images terraform terraform-apply
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ laws: ## The laws of the core, ten thousand cases each (`make test` runs a sampl
 
 bench: ## A thousand McpServers against a bare writer of the same objects; prints a report
 	@cargo xtask bench operator
+
+coverage: ## Which lines of the kit and of the servers the tests run, by crate (needs LLVM's tools, which it installs)
+	@cargo xtask coverage
 
 conformance: ## The official MCP conformance suite against the bundled servers
 	@cargo xtask conformance

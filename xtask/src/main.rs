@@ -7,6 +7,7 @@ mod bench_servers;
 mod cargo;
 mod cluster;
 mod conformance;
+mod coverage;
 mod images;
 mod lint;
 mod node;
@@ -69,6 +70,8 @@ enum Task {
     Images(images::Options),
     /// The official MCP conformance suite against the bundled servers
     Conformance,
+    /// Which lines of the kit and of the servers the tests run, by crate; compiles the workspace once more
+    Coverage,
     /// The bundled servers' speed beside axum and the official SDKs; writes its part of docs/benchmarks.md
     BenchServers(bench_servers::Options),
     /// Dockerfiles, workflows, YAML, shell scripts, licences and sources of dependencies
@@ -92,7 +95,11 @@ struct Forwarded {
 }
 
 fn main() -> ExitCode {
-    match run(Xtask::parse().task) {
+    let done = match std::env::var_os(coverage::COMPILES) {
+        Some(_) => coverage::compile(),
+        None => run(Xtask::parse().task),
+    };
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("xtask: {error:#}");
@@ -126,6 +133,10 @@ fn run(task: Task) -> Result<ExitCode> {
             images::run(&place, &options).map(|()| ExitCode::SUCCESS)
         }
         Task::Conformance => conformance::run(&place),
+        Task::Coverage => {
+            place.warn_when_disk_is_short();
+            coverage::run(&place)
+        }
         Task::BenchServers(options) => {
             place.warn_when_disk_is_short();
             bench_servers::run(&place, &options)

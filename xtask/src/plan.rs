@@ -84,6 +84,17 @@ fn unit(place: &Place) -> Result<Step> {
     Ok(Step::new("unit", [test]))
 }
 
+/// Names of the integration tests of the members below a directory.
+pub(crate) fn tests_of(place: &Place, directory: &str) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for member in members(place)?.iter().filter(|it| it.starts_with(directory)) {
+        names.extend(files(&place.root.join(member).join("tests"))?);
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
 /// The laws of the core, at length. With the dev profile: it is compiled already, and compiling all of it once more with
 /// optimisation takes longer than it saves.
 pub(crate) fn laws(place: &Place) -> Step {

@@ -52,6 +52,8 @@ impl Server {
             .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
+            // Where `make coverage` counts.
+            .envs(std::env::vars_os().filter(|(name, _)| name == "LLVM_PROFILE_FILE"))
             .stdin(Stdio::null())
             .stdout(stdout)
             .stderr(Stdio::piped())
