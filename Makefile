@@ -2,7 +2,7 @@
 export CARGO_BUILD_BUILD_DIR ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mcp-eks/build/{workspace-path-hash}
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test check fmt lint e2e laws coverage bench bench-servers conformance images terraform terraform-apply
+.PHONY: help up down test check fmt lint e2e laws coverage bench bench-servers conformance images terraform terraform-apply aws-plan aws-up aws-down
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,3 +51,15 @@ terraform: ## The AWS base: format, tests of every module and environment, READM
 
 terraform-apply: ## The AWS base applied to an emulator, changed and destroyed; its policies judged by parliament
 	@cargo xtask terraform --apply
+
+ENVIRONMENT ?= dev
+AWS = --environment $(ENVIRONMENT) $(addprefix --backend-config=,$(BACKEND))
+
+aws-plan: ## What `make aws-up` would change in your AWS account, and what is missing for it
+	@cargo xtask aws plan $(AWS)
+
+aws-up: ## The AWS base of ENVIRONMENT (dev) in your account: costs money, see docs/terraform.md
+	@cargo xtask aws up $(AWS)
+
+aws-down: ## Destroy it: CONFIRM=NAME
+	@cargo xtask aws down $(AWS) $(if $(CONFIRM),--confirm $(CONFIRM))

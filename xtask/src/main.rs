@@ -3,6 +3,7 @@
 //! In: the command line. Out: the tasks' own output on stdout, headings and progress on stderr, an exit code.
 //! It may not touch the product: no crate of the workspace is a dependency, so that it compiles in seconds.
 
+mod aws;
 mod bench_servers;
 mod cargo;
 mod cluster;
@@ -78,6 +79,9 @@ enum Task {
     Lint,
     /// The AWS base: format, tests, READMEs, checkov; `--apply` runs it against an emulator
     Terraform(terraform::Options),
+    /// An environment of terraform/ in an AWS account: what would change, make it, destroy it
+    #[command(subcommand)]
+    Aws(aws::Task),
 }
 
 #[derive(Debug, Subcommand)]
@@ -143,5 +147,6 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Lint => step::run_all(&place, lint::all(&place)?),
         Task::Terraform(options) => terraform::run(&place, &options),
+        Task::Aws(task) => aws::run(&place, task),
     }
 }

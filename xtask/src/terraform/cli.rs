@@ -25,13 +25,13 @@ const HOW_TO_GET_TERRAFORM: &str = "Terraform 1.11 or newer is needed: install t
     https://developer.hashicorp.com/terraform/install says, and have it on PATH";
 
 /// The program, with settings that keep it to the mirror and out of the work tree.
-pub(super) struct Terraform {
+pub(crate) struct Terraform {
     config: PathBuf,
-    pub(super) data: PathBuf,
+    pub(crate) data: PathBuf,
 }
 
 impl Terraform {
-    pub(super) fn find(place: &Place) -> Result<Self> {
+    pub(crate) fn find(place: &Place) -> Result<Self> {
         if program::on_path("terraform").is_none() {
             bail!(HOW_TO_GET_TERRAFORM);
         }
@@ -49,9 +49,15 @@ impl Terraform {
         Ok(Self { config, data })
     }
 
-    pub(super) fn settings(&self, command: &mut Command, name: &str) {
-        command.env("TF_CLI_CONFIG_FILE", &self.config).env("TF_DATA_DIR", self.data.join(name));
+    /// Takes the provider from the mirror, asks nothing, and tells nobody which version runs.
+    pub(crate) fn mirrored(&self, command: &mut Command) {
+        command.env("TF_CLI_CONFIG_FILE", &self.config);
         command.env("TF_IN_AUTOMATION", "1").env("TF_INPUT", "0").env("CHECKPOINT_DISABLE", "1");
+    }
+
+    pub(super) fn settings(&self, command: &mut Command, name: &str) {
+        self.mirrored(command);
+        command.env("TF_DATA_DIR", self.data.join(name));
         // Nothing here may find its way to an account, whatever the person who runs it is signed in to.
         command.env("AWS_EC2_METADATA_DISABLED", "true").env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN");
     }
@@ -79,6 +85,11 @@ impl Terraform {
         commands.push(in_root(&["test", "-no-color"]));
         Step::new(format!("terraform {name}"), iter::once(init).chain(commands))
     }
+}
+
+/// The services that an environment can send elsewhere, as its providers.tf has them.
+pub(crate) fn services(provider: &str) -> impl Iterator<Item = &str> {
+    provider.lines().filter_map(|line| Some(line.split_once("= lookup(endpoints")?.0.trim()))
 }
 
 /// A directory with the provider in it; where there is none, Terraform fetches it into the cache, once.

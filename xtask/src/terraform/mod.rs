@@ -17,7 +17,7 @@ use crate::place::Place;
 use crate::program;
 use crate::step::{self, Step};
 use crate::venv::Environment;
-use cli::Terraform;
+pub(crate) use cli::{Terraform, services};
 
 const CHECKOV: &str = "checkov installed";
 const PARLIAMENT: &str = "parliament installed";
