@@ -197,4 +197,19 @@ mod tests {
         let names: Vec<&str> = TOOLS.iter().map(|tool| tool.name).collect();
         assert!(names.is_sorted(), "{names:?}");
     }
+
+    /// Terraform fills in the rest: the role of the sample has the rights of the tools that are there by default, and no more.
+    #[test]
+    fn the_policy_in_config_is_that_of_the_default_tools() {
+        let committed = include_str!("../../../config/iam/aws-server-policy.json");
+        let scope = Scope {
+            partition: "${partition}".into(),
+            region: "${region}".into(),
+            account: "${account}".into(),
+            ..Scope::default()
+        };
+        let default: Vec<_> =
+            TOOLS.iter().filter(|tool| tool.kind == crate::Kind::Read).map(|tool| tool.name).collect();
+        assert_eq!(json(&default, &scope), serde_json::from_str::<serde_json::Value>(committed).unwrap());
+    }
 }
