@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 mod allowed;
 mod asked;
 mod healed;
+mod kept;
 mod refused;
 mod told;
 mod written;
@@ -55,6 +56,10 @@ fn main() -> ExitCode {
         }),
         ("a server becomes six children and one status, by seven writes", |f| written::seven_writes(f).boxed_local()),
         ("a restarted operator writes nothing", |f| written::restart(f).boxed_local()),
+        (
+            "the probe's key is made when a server asks who calls, outlives a restart, and is replaced by deleting it",
+            |f| kept::key(f).boxed_local(),
+        ),
         ("what was added to the Deployment by hand goes away, and then there is rest", |f| {
             healed::vandals(f).boxed_local()
         }),

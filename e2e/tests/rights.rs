@@ -79,6 +79,13 @@ fn filesystem() -> Value {
     })
 }
 
+/// A server that asks who calls.
+fn guarded() -> Value {
+    let mut spec = filesystem();
+    spec["auth"] = json!({"mode": "ApiKey", "apiKey": {"secretRef": {"name": "callers", "key": "keys"}}});
+    spec
+}
+
 /// Makes a server and does all to it that takes a right, each of which is then seen to be done.
 async fn whole(fixture: &Fixture) -> Result<()> {
     let space = Space::existing(&fixture.cluster.client(), WHOLE);
@@ -182,6 +189,10 @@ async fn looks(fixture: &Fixture) -> Result<()> {
         let settings = vec![("MCP_EKS_WATCH_NAMESPACE", namespace.clone()), ("MCP_EKS_NAMESPACE", namespace.clone())];
         let bin_dir = suite::bin_dir(BINARY);
         let operator = OperatorProcess::spawn_with(&fixture.cluster, &bin_dir, &namespace, settings).await?;
+        if grant.verb == "create" && grant.resource == "secrets" {
+            // Its Secret is made when a server needs the key in it.
+            Space::existing(&fixture.cluster.client(), &namespace).apply("files", guarded()).await?;
+        }
         let words = grant.refusal();
         suite::eventually(&format!("{words:?} is said"), NAMED, async || match grant.told() {
             Told::Readyz => Ok(match operator.health("readyz").await {

@@ -24,6 +24,7 @@ use crate::{
     debug::{self, Debug},
     desired::Defaults,
     events::Events,
+    keeper::Keeper,
     leader::{self, Leadership, elect::Elector, fence},
     listed::Listed,
     metrics::Metrics,
@@ -54,7 +55,9 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
     let fence = if settings.leader_elect { closed_at_first } else { fence::Fence::open(fence::since_boot) };
     let metrics = Arc::new(Metrics::default());
     let client = client::connect(config, &identity, &fence, &metrics)?;
-    let (watches, stores, listed) = watches::open(&client, settings.watch_namespace.as_deref(), &metrics);
+    let namespaces =
+        watches::Namespaces { watched: settings.watch_namespace.clone(), home: settings.namespace.clone() };
+    let (watches, stores, listed) = watches::open(&client, &namespaces, &metrics);
     let election = settings.leader_elect.then(|| {
         let name = &settings.leader_elect_name;
         campaign(Elector::new(client.clone(), &lease_namespace, name, identity, fence), listed.clone())
@@ -70,6 +73,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         queue: metrics.queue.clone(),
     };
     let context = Arc::new(Context {
+        keeper: Keeper::new(client.clone(), &settings.namespace, watches.secret_store.clone()),
         events: Events::new(client.clone(), metrics.clone()),
         client,
         stores,

@@ -17,7 +17,7 @@ use kube::{
 };
 
 use crate::{
-    controller::backoff::Backoff, desired::Defaults, events::Events, index::Index, leader::Leadership,
+    controller::backoff::Backoff, desired::Defaults, events::Events, index::Index, keeper::Keeper, leader::Leadership,
     listed::Presence, metrics::Metrics, mounts::Mounts, observe::Recent, probe::Probes, progress::Progress,
 };
 
@@ -47,6 +47,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// What is known of servers by MCP.
     pub probes: Arc<Probes>,
+    /// The key by which the probe shows who it is.
+    pub keeper: Keeper,
 }
 
 /// Readers of the reflectors, one a kind.

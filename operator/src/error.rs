@@ -29,6 +29,17 @@ pub enum Error {
         /// How long it was waited for.
         limit: Duration,
     },
+    /// The Secret with the probe's key holds none.
+    #[error(
+        "Secret {secret}: expected an Ed25519 key, as PKCS#8 in DER, under {file}, and found none: delete the Secret, and \
+         the operator makes another"
+    )]
+    Key {
+        /// Its name.
+        secret: &'static str,
+        /// Where in it the key should be.
+        file: &'static str,
+    },
     /// The reconcile panicked.
     #[error("the operator panicked: {0}; this is a bug, please report it with the log")]
     Panic(String),
@@ -64,6 +75,7 @@ impl Error {
                 _ => Class::Transient,
             },
             Self::Deadline { .. } => Class::Transient,
+            Self::Key { .. } => Class::Refused,
             Self::Panic(_) | Self::Internal(_) => Class::Bug,
         }
     }

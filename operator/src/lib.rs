@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod identity;
 pub mod index;
+pub mod keeper;
 pub mod leader;
 pub mod listed;
 pub mod metrics;

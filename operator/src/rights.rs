@@ -1,7 +1,10 @@
 //! What the operator may do: one table, from which `cargo xtask rbacgen` writes every Role in `config/`.
 //!
-//! No wildcard, and no verb on secrets, roles, nodes, pods/exec or pods/attach. The audit log of suite api shows that every
+//! No wildcard, and no verb on roles, nodes, pods/exec, pods/attach or anybody's Secrets: the operator has one of its own,
+//! by name, in its own namespace. The audit log of suite api shows that every
 //! grant is used, those of the others that none is missing.
+
+use crate::keeper;
 
 /// Name of the operator's roles, Lease and ServiceAccount.
 pub const NAME: &str = "mcp-eks-operator";
@@ -58,8 +61,11 @@ pub const EVERYWHERE: &[Right] = &[
     right("keda.sh", "scaledobjects", &["list", "watch"], "Whether there is KEDA, and what it made of a child."),
 ];
 
-/// In the operator's own namespace.
-pub const AT_HOME: &[Right] = &[
+/// In the operator's own namespace, by the name of their Role.
+pub const AT_HOME: &[(&str, &[Right])] =
+    &[("mcp-eks-operator-leader-election", ELECTION), ("mcp-eks-operator-probe", PROBE)];
+
+const ELECTION: &[Right] = &[
     right(
         "coordination.k8s.io",
         "leases",
@@ -77,19 +83,25 @@ pub const AT_HOME: &[Right] = &[
     },
 ];
 
+const PROBE: &[Right] = &[
+    right("", "secrets", &["create"], "A name cannot be asked for where the object does not exist yet."),
+    Right {
+        names: &[keeper::SECRET],
+        ..right("", "secrets", &["list", "watch"], "The key by which the probe shows servers who it is.")
+    },
+];
+
 /// Every manifest that is made of the table: its path in the repository, and its text.
 #[must_use]
 pub fn manifests() -> Vec<(&'static str, String)> {
     let cluster = role("ClusterRole", NAME, None, EVERYWHERE);
-    let home = |namespace| {
-        let name = "mcp-eks-operator-leader-election";
-        role("Role", name, namespace, AT_HOME) + "---\n" + &binding(name, namespace)
-    };
-    let namespaced = role("Role", NAME, None, EVERYWHERE) + "---\n" + &binding(NAME, None) + "---\n" + &home(None);
+    let bound = |name, namespace, rights| role("Role", name, namespace, rights) + "---\n" + &binding(name, namespace);
+    let home = |namespace| AT_HOME.iter().map(move |(name, rights)| bound(name, namespace, rights));
+    let namespaced: Vec<_> = [bound(NAME, None, EVERYWHERE)].into_iter().chain(home(None)).collect();
     vec![
         ("config/rbac/cluster_role.yaml", head() + &cluster),
-        ("config/rbac/leader_election_role.yaml", head() + &home(Some(NAMESPACE))),
-        ("config/namespaced/role.yaml", head() + &namespaced),
+        ("config/rbac/home_roles.yaml", head() + &home(Some(NAMESPACE)).collect::<Vec<_>>().join("---\n")),
+        ("config/namespaced/role.yaml", head() + &namespaced.join("---\n")),
     ]
 }
 
@@ -129,9 +141,10 @@ mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
     use super::{AT_HOME, EVERYWHERE, Right, manifests};
+    use crate::keeper;
 
     fn all() -> impl Iterator<Item = &'static Right> {
-        EVERYWHERE.iter().chain(AT_HOME)
+        EVERYWHERE.iter().chain(AT_HOME.iter().flat_map(|(_, rights)| *rights))
     }
 
     #[test]
@@ -146,10 +159,12 @@ mod tests {
     #[test]
     fn nothing_is_granted_that_leads_to_more() {
         const VERBS: [&str; 8] = ["get", "list", "watch", "create", "patch", "update", "delete", "deletecollection"];
-        for Right { group, resource, verbs, why, .. } in all() {
-            let forbidden =
-                ["secrets", "nodes", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token"];
+        assert!(EVERYWHERE.iter().all(|right| right.resource != "secrets"), "Secrets are for their owners");
+        for Right { group, resource, verbs, names, why } in all() {
+            let forbidden = ["nodes", "pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token"];
             assert!(!forbidden.contains(resource), "{resource}: {verbs:?}");
+            let own = *names == [keeper::SECRET] || *verbs == ["create"];
+            assert!(*resource != "secrets" || own, "the operator sees no Secret but its own: {verbs:?} {names:?}");
             assert!(!group.contains("rbac") && !group.contains('*') && !resource.contains('*'), "{group}/{resource}");
             assert!(verbs.iter().all(|verb| VERBS.contains(verb)), "{resource}: {verbs:?}");
             assert!(why.ends_with('.'), "{resource} says what for: {why}");
@@ -158,15 +173,10 @@ mod tests {
 
     #[test]
     fn the_grants_are_few_and_each_is_there_once() {
-        let grants = |rights: &'static [Right]| -> Vec<_> {
-            rights
-                .iter()
-                .flat_map(|right| right.verbs.iter().map(move |verb| (right.group, right.resource, verb)))
-                .collect()
-        };
-        let everywhere = grants(EVERYWHERE);
-        assert!(everywhere.len() <= 46, "{} grants outside of the operator's own namespace", everywhere.len());
-        let all = [everywhere, grants(AT_HOME)].concat();
+        let grants = |right: &'static Right| right.verbs.iter().map(|verb| (right.group, right.resource, verb));
+        let everywhere = EVERYWHERE.iter().flat_map(grants).count();
+        assert!(everywhere <= 46, "{everywhere} grants outside of the operator's own namespace");
+        let all: Vec<_> = all().flat_map(grants).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }
 }

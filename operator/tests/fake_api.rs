@@ -24,6 +24,7 @@ use mcp_operator::{
     error::{Class, Error},
     events::Events,
     index::Index,
+    keeper::{self, Keeper},
     leader::Leadership,
     mounts::Mounts,
     observe::Recent,
@@ -125,6 +126,7 @@ fn context(client: Client) -> Context {
         operator_namespace: "mcp-eks-system".to_owned(),
     };
     Context {
+        keeper: Keeper::new(client.clone(), "mcp-eks-system", reflector::store().0),
         events: Events::new(client.clone(), Arc::default()),
         client,
         stores,
@@ -188,6 +190,67 @@ async fn a_new_server_costs_a_look_and_a_write_a_child_and_one_status() {
     let action = reconcile(&server(), &context).await.unwrap();
     assert_eq!(calls.lock().unwrap().len(), 0, "a second look writes nothing");
     assert_ne!(action, Action::await_change(), "and is repeated when the answers have expired");
+}
+
+/// A server of ours that asks who calls.
+fn guarded() -> McpServer {
+    let mut server = server();
+    server.spec = serde_json::from_value(json!({
+        "server": {"database": {"sqlite": {}}},
+        "auth": {"mode": "ApiKey", "apiKey": {"secretRef": {"name": "callers", "key": "keys"}}},
+    }))
+    .unwrap();
+    server
+}
+
+#[tokio::test]
+async fn a_server_that_asks_who_calls_is_told_the_probes_key_which_is_made_once() {
+    let (client, calls) = api_server(|_, _| None);
+    let context = context(client);
+    for name in ["one", "two"] {
+        let mut server = guarded();
+        (server.metadata.name, server.metadata.uid) = (Some(name.to_owned()), Some(format!("uid-{name}")));
+        reconcile(&server, &context).await.unwrap();
+    }
+    let calls = calls.lock().unwrap();
+    let of = |kind: &str| -> Vec<&Value> { calls.iter().filter(|(call, _)| call == kind).map(|(_, it)| it).collect() };
+    let [secret] = of("POST secrets")[..] else { panic!("{calls:?}") };
+    assert_eq!(secret["metadata"]["name"], keeper::SECRET);
+    let public = context.keeper.known().unwrap().public().to_owned();
+    for settings in of("PATCH configmaps") {
+        let text = settings["data"]["settings.yaml"].as_str().unwrap();
+        assert!(text.contains(&format!("probeKey: {public}")), "{text}");
+    }
+    let private = secret["data"][keeper::FILE].as_str().unwrap();
+    let elsewhere = calls.iter().filter(|(call, _)| call != "POST secrets");
+    assert!(elsewhere.map(|(_, body)| body.to_string()).all(|body| !body.contains(private)), "it stays where it is");
+}
+
+#[tokio::test]
+async fn a_server_waits_for_the_probes_key_and_says_why() {
+    let mood: Mood = |_, kind| (kind == "secrets").then_some(Answer::Refuse(403, "cannot create secrets"));
+    let (client, calls) = api_server(mood);
+    assert_eq!(reconcile(&guarded(), &context(client)).await.unwrap_err().class(), Class::Denied);
+    let calls = calls.lock().unwrap();
+    let made: Vec<_> = calls.iter().map(|(call, _)| call.as_str()).collect();
+    assert_eq!(made, ["POST secrets", "PATCH mcpservers/status", "POST events"]);
+    let status = &calls[1].1;
+    assert_eq!(conditions(status).last().unwrap(), "Reconciling=True/ApplyRefused");
+    assert!(status.to_string().contains("create Secret mcp-eks-operator-probe: cannot create secrets"), "{status}");
+}
+
+#[tokio::test]
+async fn a_secret_without_a_key_is_left_alone_and_named() {
+    let (client, calls) = api_server(|_, _| None);
+    let mut context = context(client.clone());
+    let (store, mut writer) = reflector::store();
+    let secret =
+        json!({"metadata": {"name": keeper::SECRET, "namespace": "mcp-eks-system"}, "data": {"private.der": "bm8="}});
+    writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(secret).unwrap()));
+    context.keeper = Keeper::new(client, "mcp-eks-system", store);
+    reconcile(&guarded(), &context).await.unwrap_err();
+    let status = calls.lock().unwrap()[0].1.to_string();
+    assert!(status.contains("expected an Ed25519 key") && status.contains("delete the Secret"), "{status}");
 }
 
 #[tokio::test]

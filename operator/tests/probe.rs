@@ -6,7 +6,7 @@ use std::{
     borrow::Cow,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -24,7 +24,8 @@ use mcp_operator::{
         client::{DEADLINE, ask},
         heard::{Endpoint, Place},
         judge::judge,
-        outcome::{Failure, Outcome, Spoken},
+        outcome::{Failure, Outcome, Spoken, Wants},
+        token::Key,
     },
     vocabulary::Reason,
 };
@@ -70,7 +71,7 @@ where
 }
 
 async fn outcome(endpoint: &Endpoint) -> Outcome {
-    judge(endpoint, ask(endpoint).await)
+    judge(endpoint, ask(endpoint, None).await)
 }
 
 async fn spoken(endpoint: &Endpoint) -> Arc<Spoken> {
@@ -122,6 +123,38 @@ async fn real(versions: &'static [ProtocolVersion], sessions: bool) -> Endpoint 
     let service =
         StreamableHttpService::new(move || Ok(Pages(versions)), Arc::<LocalSessionManager>::default(), config);
     serve(Router::new().nest_service("/mcp", service)).await
+}
+
+#[tokio::test]
+async fn a_token_is_shown_with_every_request_under_the_servers_own_name_alone() {
+    let seen: Arc<Mutex<Vec<(String, bool)>>> = Arc::default();
+    let kept = seen.clone();
+    let refuses = always(move |_, headers: HeaderMap, _| {
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned()).unwrap_or_default();
+        let shown = text(header::AUTHORIZATION).starts_with("Bearer ");
+        kept.lock().unwrap().push((text(header::HOST), shown));
+        // It says nothing of credentials: maybe another name opens.
+        (StatusCode::FORBIDDEN, "no")
+    })
+    .await;
+    let key = Key::read(&Key::generate().unwrap()).unwrap();
+    let heard = ask(&refuses, key.token(HOST)).await;
+    assert!(heard.shown);
+    let seen = seen.lock().unwrap();
+    let (own, other): (Vec<_>, Vec<_>) = seen.iter().partition(|(host, _)| host == HOST);
+    assert!(!own.is_empty() && own.iter().all(|(_, shown)| *shown), "{seen:?}");
+    assert!(!other.is_empty() && other.iter().all(|(_, shown)| !shown), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_take_the_token_wants_credentials_that_it_saw() {
+    let refuses =
+        always(|_, _, _| (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer realm=\"mcp\"")])).await;
+    let key = Key::read(&Key::generate().unwrap()).unwrap();
+    for (token, shown) in [(key.token(HOST), true), (None, false)] {
+        let wants = Wants { scheme: "Bearer".to_owned(), shown };
+        assert_eq!(judge(&refuses, ask(&refuses, token).await), Outcome::AuthRequired(wants));
+    }
 }
 
 #[tokio::test]
@@ -177,7 +210,7 @@ async fn what_is_not_mcp_is_told_by_what_came_back() {
     let found = failure(&always(|_, _, _| axum::Json(json!({"hello": "world"}))).await).await;
     assert!(found.what.contains("content type application/json"), "{found:?}");
     let wants = always(|_, _, _| (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer realm=\"x\"")])).await;
-    assert_eq!(outcome(&wants).await, Outcome::AuthRequired("Bearer".to_owned()));
+    assert_eq!(outcome(&wants).await, Outcome::AuthRequired(Wants { scheme: "Bearer".to_owned(), shown: false }));
     let future = always(|_, _, body: Bytes| {
         let id = serde_json::from_slice::<Value>(&body).unwrap()["id"].clone();
         let info = json!({"name": "x", "version": "1"});

@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use k8s_openapi::{
-    api::rbac::v1::ClusterRole, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    api::rbac::v1::{ClusterRole, Role},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, PostParams},
+    api::{DeleteParams, DynamicObject, ListParams, PostParams},
     core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
 };
 use mcp_e2e::{
-    install::{self, OPERATOR, OPERATOR_USER},
+    install::{self, OPERATOR, OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
         self,
         objects::{SOON, Space, conditions},
@@ -113,7 +114,11 @@ pub(crate) async fn rights(fixture: &Fixture) -> Result<()> {
     ensure!(denied.is_empty(), "{denied:?}");
     let roles: Api<ClusterRole> = Api::all(fixture.cluster.client());
     let mut unused = Vec::new();
-    for rule in roles.get(OPERATOR).await?.rules.unwrap_or_default() {
+    let mut granted = roles.get(OPERATOR).await?.rules.unwrap_or_default();
+    let home: Api<Role> = Api::namespaced(fixture.cluster.client(), OPERATOR_NAMESPACE);
+    granted
+        .extend(home.list(&ListParams::default()).await?.into_iter().flat_map(|role| role.rules.unwrap_or_default()));
+    for rule in granted {
         let resource = rule.resources.unwrap_or_default().remove(0);
         for verb in rule.verbs {
             let used = ours.iter().any(|event| {

@@ -14,7 +14,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, Patch, PatchParams, PostParams},
+    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use mcp_e2e::{
     install::{OPERATOR, OPERATOR_NAMESPACE},
@@ -107,8 +107,8 @@ pub(crate) fn all(rules: &[PolicyRule]) -> Vec<Grant> {
 pub(crate) async fn of_operator(client: &Client) -> Result<(Vec<PolicyRule>, Vec<PolicyRule>)> {
     let everywhere = Api::<ClusterRole>::all(client.clone()).get(OPERATOR).await?;
     let home: Api<Role> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let home = home.get(&format!("{OPERATOR}-leader-election")).await?;
-    Ok((everywhere.rules.unwrap_or_default(), home.rules.unwrap_or_default()))
+    let home = home.list(&ListParams::default()).await?.into_iter().flat_map(|role| role.rules.unwrap_or_default());
+    Ok((everywhere.rules.unwrap_or_default(), home.collect()))
 }
 
 /// Leaves the operator everywhere nothing but its rights to look.

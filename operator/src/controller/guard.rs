@@ -51,8 +51,9 @@ async fn lead(server: &McpServer, context: &Context) -> Result<Action, Error> {
     );
     let object = format!("McpServer {}", server.name_any());
     let begun = Instant::now();
-    let outcome =
-        guarded(object.clone(), DEADLINE, reconcile::reconcile(server, context).instrument(span.clone())).await;
+    // Boxed: it is moved around, and large.
+    let pass = Box::pin(reconcile::reconcile(server, context).instrument(span.clone()));
+    let outcome = guarded(object.clone(), DEADLINE, pass).await;
     match &outcome {
         Ok(_) => context.backoff.succeeded(&uid),
         // Cut short, the pass could not say so itself. What goes wrong here is in the log, and the next pass tries again.

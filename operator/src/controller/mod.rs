@@ -55,10 +55,13 @@ pub async fn run(
         config_maps,
         scaled_objects,
         unmounted,
+        secret,
+        secret_store: _,
     } = watches;
     let metrics = context.metrics.clone();
     metrics.starting(concurrency, server_store.clone());
     let queue = &metrics.queue;
+    let shell = context.clone();
     let controller = Controller::for_stream(servers.inspect(asked(queue)), server_store)
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(concurrency))
         .watches_stream(service_accounts, asks(queue, owner))
@@ -71,6 +74,8 @@ pub async fn run(
         .watches_stream(pods, asks(queue, labelled))
         .watches_stream(unmounted, asks(queue, labelled))
         .watches_stream_with(scaled_objects, asks(queue, owner), watches::scaled_object())
+        // Servers are given the new key, and the probe signs with it.
+        .reconcile_all_on(secret.inspect(move |()| shell.keeper.changed()))
         // KEDA came or went.
         .reconcile_all_on(context.stores.scaled_objects.changes())
         // A standby let everything pass; whoever begins to lead looks at it.

@@ -31,9 +31,16 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
         // What was asked for before goes on; status goes on telling how it is.
         Ok(valid) if server.spec.paused => (Some(hosts::internal_url(&valid)), Applied::default(), None),
-        Ok(valid) => {
-            let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
-            (Some(hosts::internal_url(&valid)), apply(&context.client, plan, &owner).await, None)
+        Ok(mut valid) => {
+            let address = Some(hosts::internal_url(&valid));
+            match probe_key(server, context).await {
+                Ok(key) => {
+                    valid.probe_key = key;
+                    let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
+                    (address, apply(&context.client, plan, &owner).await, None)
+                }
+                Err(error) => (address, Applied { failure: Some(error), ..Applied::default() }, None),
+            }
         }
         Err(problems) => (None, Applied::default(), Some(problems)),
     };
@@ -56,6 +63,15 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
+/// The public half of the probe's key, for a server that asks who calls. Such a server waits for it: with another one in
+/// its settings, or none, its pods would be replaced for nothing.
+async fn probe_key(server: &McpServer, context: &Context) -> Result<Option<String>, Error> {
+    if !desired::is_guarded(&server.spec) {
+        return Ok(None);
+    }
+    Ok(Some(context.keeper.key().await?.public().to_owned()))
+}
+
 /// Publishes how it went, if that differs from what is published. Returns when the probe wants to be asked again.
 async fn report(
     server: &McpServer,
@@ -70,7 +86,8 @@ async fn report(
     let reachable = observed.live.get(&ChildKind::Service).as_ref().is_some_and(ours);
     // An invalid spec has no address: the old one serves on.
     let url = address.clone().or_else(|| observed.status.address.clone()?.internal).filter(|_| reachable);
-    let (probe, again) = context.probes.report(server, url.as_deref(), &observed.pods);
+    let shows = desired::is_guarded(&server.spec).then(|| context.keeper.known()).flatten();
+    let (probe, again) = context.probes.report(server, url.as_deref(), &observed.pods, shows.as_ref());
     let facts = Facts {
         verdict,
         deployment: deployment.and_then(|object| serde_json::from_value(object.clone()).ok()),

@@ -5,7 +5,7 @@ use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 use futures::{Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Event, Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -27,6 +27,7 @@ use crate::{
     context::{Optional, Stores},
     desired::roll,
     index::Index,
+    keeper,
     listed::{Listed, Mark, refusal},
     metrics::Metrics,
     mounts::{self, Mounts},
@@ -103,13 +104,27 @@ pub struct Watches {
     pub scaled_objects: Changes<DynamicObject>,
     /// Pods of which a volume cannot be mounted.
     pub unmounted: Changes<PartialObjectMeta<Pod>>,
+    /// An item when the Secret with the probe's key became another, or is gone.
+    pub secret: BoxStream<'static, ()>,
+    /// That Secret.
+    pub secret_store: Store<Secret>,
+}
+
+/// Where to look.
+#[derive(Clone, Debug)]
+pub struct Namespaces {
+    /// The namespace of the servers; all of them without one.
+    pub watched: Option<String>,
+    /// The operator's own.
+    pub home: String,
 }
 
 /// Opens every stream, in one namespace or in all.
 #[must_use]
-pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Watches, Stores, Listed) {
+pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Watches, Stores, Listed) {
     let mut listed = Listed::new(metrics.watches.clone());
-    let client = &Scoped { client: client.clone(), namespace: namespace.map(str::to_owned) };
+    let home = Scoped { client: client.clone(), namespace: Some(namespaces.home.clone()) };
+    let client = &Scoped { client: client.clone(), namespace: namespaces.watched.clone() };
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_account_store, service_accounts) =
         reflect::<ServiceAccount>(client, listed.add("serviceaccounts"), children(), |_| ());
@@ -127,6 +142,8 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         reflect::<PartialObjectMeta<ConfigMap>>(client, listed.add("configmaps"), others, keep_version);
     let (scaled_objects_store, scaled_objects) =
         optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
+    let key = watcher::Config::default().fields(&format!("metadata.name={}", keeper::SECRET));
+    let (secret_store, secret) = reflect::<Secret>(&home, listed.add("secrets"), key, |_| ());
     let pods_listed = listed.clone().all();
     let mounts = Mounts::default();
     let (mark, _) = listed.add_optional("events");
@@ -170,8 +187,26 @@ pub fn open(client: &Client, namespace: Option<&str>, metrics: &Metrics) -> (Wat
         config_maps: without_errors(config_maps.touched_objects()),
         scaled_objects,
         unmounted,
+        secret: replaced(secret, secret_store.clone()),
+        secret_store,
     };
     (watches, stores, listed)
+}
+
+/// An item whenever the one Secret is not any more what it was. That it is there for the first time changes nothing:
+/// who needed it has made it.
+fn replaced(events: Events<Secret>, store: Store<Secret>) -> BoxStream<'static, ()> {
+    let mut before = None;
+    let told = events.filter_map(move |event| {
+        use watcher::Event::{Apply, Delete, InitDone};
+        if !matches!(event, Ok(Apply(_) | Delete(_) | InitDone)) {
+            return future::ready(None);
+        }
+        let now = store.state().first().and_then(|secret| secret.resource_version());
+        let last = std::mem::replace(&mut before, now.clone());
+        future::ready((last.is_some() && last != now).then_some(()))
+    });
+    told.boxed()
 }
 
 /// Keeps what tells one version of an object from another.

@@ -32,6 +32,9 @@ fn settings(server: &Valid, bundled: &Bundled) -> Value {
     let mut settings = bundled.settings.clone();
     settings.insert("allowedHosts".to_owned(), json!(allowed));
     settings.insert("allowedOrigins".to_owned(), json!(server.origins));
+    if let Some(key) = &server.probe_key {
+        settings.insert("probeKey".to_owned(), json!(key));
+    }
     // Pods and Services are called by address too, and a page can only rebind a name.
     settings.insert("ipHosts".to_owned(), json!("any"));
     Value::Object(settings)

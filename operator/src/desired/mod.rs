@@ -20,7 +20,7 @@ pub mod service_account;
 pub mod validate;
 
 pub use child::{Child, ChildKind};
-pub use validate::{Defaults, Problem, Valid, validate};
+pub use validate::{Defaults, Problem, Valid, is_guarded, validate};
 
 /// Builds every child of a server, in the order in which they are to be applied.
 #[must_use]

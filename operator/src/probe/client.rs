@@ -1,6 +1,6 @@
 //! The probe's MCP client: one handshake, every page of tools, and good-bye.
 //!
-//! In: an [`Endpoint`]. Out: [`Heard`], within [`DEADLINE`] whatever the server does. The protocol, in both its eras,
+//! In: an [`Endpoint`], and a [`Token`] for servers that ask who calls. Out: [`Heard`], within [`DEADLINE`] whatever the server does. The protocol, in both its eras,
 //! is rmcp's; HTTP and its bounds are those of `wire`.
 
 use std::{pin::pin, time::Duration};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     heard::{End, Endpoint, Heard, Limit, Listing, Trouble},
+    token::Token,
     wire::Wire,
 };
 
@@ -33,8 +34,9 @@ const MAX_TOOLS: usize = 2000;
 const FORBIDDEN: u16 = 403;
 
 /// Speaks to an endpoint, once.
-pub async fn ask(endpoint: &Endpoint) -> Heard {
-    let wire = Wire::new(endpoint.clone());
+pub async fn ask(endpoint: &Endpoint, token: Option<Token>) -> Heard {
+    let shown = token.is_some();
+    let wire = Wire::new(endpoint.clone(), token);
     let end = patiently(converse(&wire)).await.unwrap_or(End::Hung);
     let (asked, last) = {
         let record = wire.record();
@@ -42,7 +44,7 @@ pub async fn ask(endpoint: &Endpoint) -> Heard {
     };
     let forbidden = end == End::Trouble(Trouble::Refused) && last.as_ref().is_some_and(|last| last.status == FORBIDDEN);
     let host_matters = forbidden && answers_as_localhost(endpoint).await;
-    Heard { end, asked, last, host_matters }
+    Heard { end, asked, last, host_matters, shown }
 }
 
 /// Waits for [`DEADLINE`], of which the time that the operator itself did not get to run is left out: a step that lasted
@@ -61,7 +63,7 @@ async fn patiently<T>(work: impl Future<Output = T>) -> Option<T> {
 
 /// Servers that guard against DNS rebinding answer under this name, if under any.
 async fn answers_as_localhost(endpoint: &Endpoint) -> bool {
-    let wire = Wire::new(Endpoint { host: format!("localhost:{}", endpoint.port), ..endpoint.clone() });
+    let wire = Wire::new(Endpoint { host: format!("localhost:{}", endpoint.port), ..endpoint.clone() }, None);
     !matches!(timeout(GOOD_BYE, converse(&wire)).await, Err(_) | Ok(End::Trouble(_)))
 }
 

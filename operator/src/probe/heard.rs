@@ -37,6 +37,8 @@ pub struct Heard {
     pub last: Option<Exchange>,
     /// Whether a server that refuses the Host answers under another one.
     pub host_matters: bool,
+    /// Whether it was shown a token.
+    pub shown: bool,
 }
 
 /// How a probe ended.

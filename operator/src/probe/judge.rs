@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     client::DEADLINE,
     heard::{End, Endpoint, Exchange, Heard, Trouble},
-    outcome::{Failure, Outcome, Spoken, clean},
+    outcome::{Failure, Outcome, Spoken, Wants, clean},
 };
 use crate::vocabulary::Reason;
 
@@ -26,7 +26,7 @@ pub fn judge(endpoint: &Endpoint, heard: Heard) -> Outcome {
     Outcome::Failed(match heard.end {
         End::Listed(listing) => return Outcome::Spoke(Arc::new(Spoken::from(*listing))),
         End::Trouble(Trouble::Refused) => match refused(endpoint, &last, heard.host_matters, asked) {
-            Ok(scheme) => return Outcome::AuthRequired(scheme),
+            Ok(scheme) => return Outcome::AuthRequired(Wants { scheme, shown: heard.shown }),
             Err((reason, what)) => Failure { reason, ..failed(what) },
         },
         End::Mismatch(theirs) => Failure {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     fn heard(end: End, last: impl Into<Option<Exchange>>) -> Heard {
-        Heard { end, asked: "initialize", last: last.into(), host_matters: false }
+        Heard { end, asked: "initialize", last: last.into(), host_matters: false, shown: false }
     }
 
     fn http(status: u16, content_type: &str, quote: &str) -> Exchange {
@@ -180,7 +180,7 @@ mod tests {
             let last = Exchange { status: 401, challenge, ..Exchange::default() };
             judge(&endpoint(), heard(End::Trouble(Trouble::Refused), Some(last)))
         };
-        assert_eq!(challenged("a"), Outcome::AuthRequired("Digest".to_owned()));
+        assert_eq!(challenged("a"), Outcome::AuthRequired(Wants { scheme: "Digest".to_owned(), shown: false }));
         assert_eq!(challenged("a"), challenged("b"));
     }
 

@@ -10,6 +10,7 @@ pub mod judge;
 pub mod outcome;
 pub mod schedule;
 pub mod target;
+pub mod token;
 mod wire;
 
 use std::{
@@ -39,6 +40,7 @@ use self::{
     outcome::Outcome,
     schedule::{Known, Targeted},
     target::{Target, Targets, targets},
+    token::{Key, Token},
 };
 pub use self::{outcome::Spoken, schedule::Report};
 
@@ -70,7 +72,7 @@ fn interval(text: &str) -> Result<Duration, String> {
 }
 
 /// Who does the asking; another one in tests.
-pub type Ask = fn(Endpoint) -> BoxFuture<'static, Heard>;
+pub type Ask = fn(Endpoint, Option<Token>) -> BoxFuture<'static, Heard>;
 
 /// What is known of every server, and who is being asked.
 #[derive(Debug)]
@@ -112,7 +114,8 @@ impl Probes {
     /// Nothing is known yet.
     #[must_use]
     pub fn new(settings: Settings, metrics: Arc<Metrics>) -> Arc<Self> {
-        Self::with(settings, metrics, |endpoint| async move { client::ask(&endpoint).await }.boxed())
+        let ask: Ask = |endpoint, token| async move { client::ask(&endpoint, token).await }.boxed();
+        Self::with(settings, metrics, ask)
     }
 
     /// The same, with somebody else to do the asking.
@@ -138,12 +141,14 @@ impl Probes {
         })
     }
 
-    /// What is known of a server at this URL with these pods, and when to ask again. Sends for what is missing.
+    /// What is known of a server at this URL with these pods, and when to ask again. Sends for what is missing, with a
+    /// token of this key for each who is asked.
     pub fn report(
         self: &Arc<Self>,
         server: &McpServer,
         url: Option<&str>,
         pods: &[Arc<Pod>],
+        key: Option<&Arc<Key>>,
     ) -> (Report, Option<Duration>) {
         let uid = server.uid().unwrap_or_default();
         let now = Instant::now();
@@ -165,17 +170,19 @@ impl Probes {
         let report = schedule::report(&targets, &known.targets);
         drop(servers);
         for target in due {
-            tokio::spawn(self.clone().probe(ObjectRef::from_obj(server), uid.clone(), target));
+            tokio::spawn(self.clone().probe(ObjectRef::from_obj(server), uid.clone(), target, key.cloned()));
         }
         (report, again)
     }
 
     /// Asks one target, and tells who is concerned.
-    async fn probe(self: Arc<Self>, server: ObjectRef<McpServer>, uid: String, target: Target) {
+    async fn probe(self: Arc<Self>, server: ObjectRef<McpServer>, uid: String, target: Target, key: Option<Arc<Key>>) {
         let (started, heard) = {
             let Ok(_permit) = self.permits.acquire().await else { return };
             let started = Instant::now();
-            (started, AssertUnwindSafe((self.ask)(target.endpoint.clone())).catch_unwind().await)
+            // Signed now: who waited for a permit has one that is fresh.
+            let token = key.and_then(|key| key.token(&target.endpoint.host));
+            (started, AssertUnwindSafe((self.ask)(target.endpoint.clone(), token)).catch_unwind().await)
         };
         let outcome = judge(&target.endpoint, heard.unwrap_or_else(|_| panicked()));
         debug!(%server, target = target.name, outcome = outcome.as_str(), "probed");
@@ -237,5 +244,5 @@ fn jittered(interval: Duration, uid: &str) -> Duration {
 
 fn panicked() -> Heard {
     let trouble = Trouble::Broken("the operator's client panics, which is a bug of the operator".to_owned());
-    Heard { end: End::Trouble(trouble), asked: "", last: None, host_matters: false }
+    Heard { end: End::Trouble(trouble), asked: "", last: None, host_matters: false, shown: false }
 }

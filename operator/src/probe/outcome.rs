@@ -22,10 +22,19 @@ const MAX_CAPABILITIES: usize = 12;
 pub enum Outcome {
     /// Handshake and list of tools succeeded.
     Spoke(Arc<Spoken>),
-    /// It wants credentials, by this scheme.
-    AuthRequired(String),
+    /// It wants credentials.
+    AuthRequired(Wants),
     /// Anything else.
     Failed(Failure),
+}
+
+/// Which credentials a server wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wants {
+    /// The scheme of HTTP.
+    pub scheme: String,
+    /// Whether it saw the operator's token, and did not take it.
+    pub shown: bool,
 }
 
 /// Why a probe failed, in words that go after "pod NAME".

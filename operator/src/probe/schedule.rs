@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::{
-    outcome::{Failure, Outcome, Spoken, backoff},
+    outcome::{Failure, Outcome, Spoken, Wants, backoff},
     target::{Target, Targets},
 };
 
@@ -89,8 +89,8 @@ pub enum Report {
     Pending,
     /// Every pod that gets traffic and the Service listed their tools.
     Spoke(Arc<Spoken>),
-    /// One of them wants credentials, by this scheme, and none failed.
-    AuthRequired(String, String),
+    /// One of them wants credentials, and none failed.
+    AuthRequired(String, Wants),
     /// The first that failed, by name.
     Failed(String, Failure),
 }
@@ -103,8 +103,8 @@ pub(super) fn report(targets: &Targets, known: &Targeted) -> Report {
         match known.get(target).and_then(Known::news) {
             None => return Report::Pending,
             Some(Outcome::Failed(failure)) => return Report::Failed(target.name.clone(), failure.clone()),
-            Some(Outcome::AuthRequired(scheme)) => {
-                wants.get_or_insert_with(|| Report::AuthRequired(target.name.clone(), scheme.clone()));
+            Some(Outcome::AuthRequired(credentials)) => {
+                wants.get_or_insert_with(|| Report::AuthRequired(target.name.clone(), credentials.clone()));
             }
             Some(Outcome::Spoke(_)) => {}
         }

@@ -29,7 +29,10 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
-use super::heard::{Endpoint, Exchange, Limit, Place, Trouble};
+use super::{
+    heard::{Endpoint, Exchange, Limit, Place, Trouble},
+    token::Token,
+};
 
 /// Bytes of all answers of a probe.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -72,6 +75,7 @@ pub(super) struct Wire(Arc<Shared>);
 
 struct Shared {
     endpoint: Endpoint,
+    token: Option<Token>,
     connection: tokio::sync::Mutex<Connection>,
     record: Mutex<Record>,
 }
@@ -84,9 +88,10 @@ struct Connection {
 }
 
 impl Wire {
-    /// A way to an endpoint.
-    pub(super) fn new(endpoint: Endpoint) -> Self {
-        Self(Arc::new(Shared { endpoint, connection: tokio::sync::Mutex::default(), record: Mutex::default() }))
+    /// A way to an endpoint, with a token to show there.
+    pub(super) fn new(endpoint: Endpoint, token: Option<Token>) -> Self {
+        let (connection, record) = (tokio::sync::Mutex::default(), Mutex::default());
+        Self(Arc::new(Shared { endpoint, token, connection, record }))
     }
 
     /// What was seen so far.
@@ -124,6 +129,8 @@ impl Wire {
             .header(header::CONTENT_TYPE, JSON)
             .header(header::ACCEPT, "application/json, text/event-stream");
         let builder = session.iter().fold(builder, |builder, session| builder.header(SESSION, *session));
+        let token = self.0.token.iter().map(Token::header);
+        let builder = token.fold(builder, |builder, token| builder.header(header::AUTHORIZATION, token));
         builder.body(Full::new(body)).map_err(|error| Trouble::Broken(error.to_string()))
     }
 

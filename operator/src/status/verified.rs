@@ -3,14 +3,15 @@
 //! A verdict stands until the probe has another: after a restart, and while new pods are being asked, nothing is
 //! known yet, and a status that says so would be written twice for nothing.
 
-use mcp_crds::{McpServer, McpServerStatus, auth::AuthMode, status::McpStatus};
+use mcp_crds::{McpServer, McpServerStatus, status::McpStatus};
 
 use super::{
     conditions::{Truth, bounded},
     rollout::Rollout,
 };
 use crate::{
-    probe::Report,
+    desired::is_guarded,
+    probe::{Report, outcome::Wants},
     vocabulary::{ConditionType, Reason},
 };
 
@@ -73,12 +74,21 @@ pub fn verified(server: &McpServer, last: &McpServerStatus, report: &Report, rol
             };
             Verified { truth: Truth::False, reason: failure.reason, message }
         }
-        Report::AuthRequired(who, scheme) if may_ask(server) => Verified {
+        // Pods that the rollout replaces may know another key.
+        Report::AuthRequired(who, Wants { scheme, shown: true }) if rollout.complete => Verified {
+            truth: Truth::False,
+            reason: Reason::ProbeFailed,
+            message: format!(
+                "{who} wants credentials ({scheme}) and does not take the operator's token: is its clock right, and does \
+                 its image know the setting probeKey"
+            ),
+        },
+        Report::AuthRequired(who, Wants { scheme, .. }) if may_ask(server) => Verified {
             truth: Truth::Unknown,
             reason: Reason::AuthRequired,
             message: format!("{who} wants credentials ({scheme}), which the operator does not have"),
         },
-        Report::AuthRequired(who, scheme) => Verified {
+        Report::AuthRequired(who, Wants { scheme, .. }) => Verified {
             truth: Truth::False,
             reason: Reason::ProbeFailed,
             message: format!("{who} wants credentials ({scheme}), and nothing in the spec asks it to"),
@@ -96,8 +106,7 @@ pub fn verified(server: &McpServer, last: &McpServerStatus, report: &Report, rol
 
 /// Whether a server may want credentials: nobody knows what a foreign one wants, and ours do what the spec says.
 fn may_ask(server: &McpServer) -> bool {
-    let mode = server.spec.auth.as_ref().map(|auth| auth.mode).unwrap_or_default();
-    server.spec.server.image.is_some() || mode != AuthMode::None
+    server.spec.server.image.is_some() || is_guarded(&server.spec)
 }
 
 /// What the server says of itself: its last word, until it has another or none.

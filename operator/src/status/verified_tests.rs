@@ -12,7 +12,10 @@ use serde_json::json;
 
 use crate::{
     desired::Problem,
-    probe::{Report, outcome::Failure},
+    probe::{
+        Report,
+        outcome::{Failure, Wants},
+    },
     status::{Facts, Verdict, compute},
     vocabulary::Reason,
 };
@@ -38,18 +41,16 @@ fn deployment() -> Deployment {
     serde_json::from_value(json!({"metadata": {"generation": 1}, "status": count})).unwrap()
 }
 
-fn after(server: &McpServer, last: &McpServerStatus, verdict: Verdict, probe: Report) -> McpServerStatus {
+static NONE: BTreeMap<String, String> = BTreeMap::new();
+
+fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
     let address = Some("http://files/mcp".to_owned());
-    let facts = Facts {
-        verdict,
-        deployment: Some(deployment()),
-        pods: &[],
-        unmounted: &BTreeMap::new(),
-        reachable: true,
-        address,
-        probe,
-    };
-    compute(server, last, &facts, Timestamp::UNIX_EPOCH)
+    let (verdict, deployment) = (Verdict::Applied, Some(deployment));
+    Facts { verdict, deployment, pods: &[], unmounted: &NONE, reachable: true, address, probe }
+}
+
+fn after(server: &McpServer, last: &McpServerStatus, verdict: Verdict, probe: Report) -> McpServerStatus {
+    compute(server, last, &Facts { verdict, ..facts(deployment(), probe) }, Timestamp::UNIX_EPOCH)
 }
 
 fn status(server: &McpServer, probe: Report) -> McpServerStatus {
@@ -59,6 +60,10 @@ fn status(server: &McpServer, probe: Report) -> McpServerStatus {
 fn failed(reason: Reason, quote: &str) -> Report {
     let what = "does not speak MCP: it answers POST /mcp".to_owned();
     Report::Failed("pod files-2".to_owned(), Failure { reason, what, quote: quote.to_owned(), passing: false })
+}
+
+fn wants(shown: bool) -> Report {
+    Report::AuthRequired("pod files-1".to_owned(), Wants { scheme: "Bearer".to_owned(), shown })
 }
 
 fn spoke() -> Report {
@@ -93,7 +98,7 @@ fn while_the_first_answer_is_awaited_it_is_working_on_it() {
 
 #[test]
 fn a_verdict_stands_until_there_is_another() {
-    for verdict in [spoke(), failed(Reason::ProbeFailed, "a"), Report::AuthRequired("pod a".into(), "Bearer".into())] {
+    for verdict in [spoke(), failed(Reason::ProbeFailed, "a"), wants(false)] {
         let first = status(&image(), verdict.clone());
         assert_eq!(after(&image(), &first, Verdict::Applied, Report::Pending), first, "after a restart: {verdict:?}");
         assert_eq!(after(&image(), &first, Verdict::Applied, verdict), first, "and when it answers the same");
@@ -109,24 +114,42 @@ fn other_words_of_a_server_for_the_same_trouble_are_no_reason_to_write() {
 }
 
 #[test]
-fn a_server_that_its_spec_makes_ask_for_credentials_is_ready_by_the_kubelets_word() {
+fn a_server_that_its_spec_makes_ask_for_credentials_takes_the_operators_token() {
     let mut ours = server(json!({"database": {"sqlite": {}}}));
-    let wants = || Report::AuthRequired("pod files-1".to_owned(), "Bearer".to_owned());
-    assert_eq!(summary(&status(&ours, wants()))[0], "Ready=False/ProbeFailed", "nothing asks it to");
+    assert_eq!(summary(&status(&ours, wants(false)))[0], "Ready=False/ProbeFailed", "nothing asks it to");
     ours.spec.auth = Some(Auth { mode: AuthMode::ApiKey, ..Auth::default() });
-    let found = status(&ours, wants());
+    assert_eq!(summary(&status(&ours, spoke()))[0], "Ready=True/Serving");
+    let refused = status(&ours, wants(true));
+    assert_eq!(summary(&refused)[..2], ["Ready=False/ProbeFailed", "Verified=False/ProbeFailed"]);
+    assert!(refused.conditions[0].message.contains("does not take the operator's token"), "{:?}", refused.conditions);
+}
+
+#[test]
+fn pods_that_a_rollout_replaces_may_know_another_key() {
+    let mut ours = server(json!({"database": {"sqlite": {}}}));
+    ours.spec.auth = Some(Auth { mode: AuthMode::ApiKey, ..Auth::default() });
+    let mut rolling = deployment();
+    rolling.status.as_mut().unwrap().updated_replicas = Some(1);
+    let found = compute(&ours, &McpServerStatus::default(), &facts(rolling, wants(true)), Timestamp::UNIX_EPOCH);
+    assert!(summary(&found).contains(&"Verified=Unknown/AuthRequired".to_owned()), "{:?}", found.conditions);
+}
+
+#[test]
+fn without_a_key_such_a_server_is_ready_by_the_kubelets_word() {
+    let mut ours = server(json!({"database": {"sqlite": {}}}));
+    ours.spec.auth = Some(Auth { mode: AuthMode::ApiKey, ..Auth::default() });
+    let found = status(&ours, wants(false));
     assert_eq!(summary(&found), ["Ready=True/AuthRequired", "Verified=Unknown/AuthRequired"]);
     assert!(found.conditions[0].message.contains("wants credentials (Bearer)"), "{:?}", found.conditions);
 }
 
 #[test]
 fn a_server_of_somebody_else_that_wants_credentials_is_ready_by_the_kubelets_word() {
-    let wants = || Report::AuthRequired("pod files-1".to_owned(), "Bearer".to_owned());
-    let theirs = status(&image(), wants());
+    let theirs = status(&image(), wants(false));
     assert_eq!(summary(&theirs), ["Ready=True/AuthRequired", "Verified=Unknown/AuthRequired"]);
     assert!(theirs.conditions[0].message.contains("by the kubelet's word alone"), "{theirs:?}");
     let ours = server(json!({"filesystem": {"roots": [{"name": "data", "volume": "data"}]}}));
-    assert_eq!(summary(&status(&ours, wants()))[0], "Ready=False/ProbeFailed");
+    assert_eq!(summary(&status(&ours, wants(false)))[0], "Ready=False/ProbeFailed");
 }
 
 #[test]

@@ -4,7 +4,11 @@ use std::sync::Arc;
 
 use mcp_operator::{
     desired,
-    probe::{Report, Spoken, heard::Listing, outcome::Failure},
+    probe::{
+        Report, Spoken,
+        heard::Listing,
+        outcome::{Failure, Wants},
+    },
     status::Verdict,
     vocabulary::Reason,
 };
@@ -37,7 +41,8 @@ pub(crate) fn probe() -> impl Strategy<Value = Report> {
         Just(Report::Nobody),
         Just(Report::Pending),
         (words(), words()).prop_map(failed),
-        words().prop_map(|scheme| Report::AuthRequired("the Service".to_owned(), scheme)),
+        (words(), any::<bool>())
+            .prop_map(|(scheme, shown)| { Report::AuthRequired("the Service".to_owned(), Wants { scheme, shown }) }),
         (words(), 0..20_usize).prop_map(spoke),
     ]
 }

@@ -23,6 +23,7 @@ use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Vo
 use kube::ResourceExt;
 use mcp_crds::McpServer;
 
+pub use bundled::is_guarded;
 pub use later::left_out;
 pub use probes::Probes;
 pub use runs::{Image, Runs};
@@ -93,6 +94,8 @@ pub struct Valid {
     pub pod_labels: BTreeMap<String, String>,
     /// Annotations of the pods, without the operator's own.
     pub pod_annotations: BTreeMap<String, String>,
+    /// Public half of the probe's key, for a server that asks who calls. No part of the spec: the shell sets it.
+    pub probe_key: Option<String>,
 }
 
 /// One thing that is wrong with a spec, in words that say how to mend it.
@@ -187,6 +190,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             pod_labels,
             pod_annotations,
+            probe_key: None,
         }),
         _ => Err(problems.0),
     }

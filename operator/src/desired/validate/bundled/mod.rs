@@ -11,10 +11,16 @@ mod filesystem;
 mod record;
 mod upstream;
 
-use mcp_crds::McpServerSpec;
+use mcp_crds::{McpServerSpec, auth::AuthMode};
 
 use super::Problems;
 use crate::desired::bundled::Bundled;
+
+/// Whether a spec makes a bundled server ask who calls. Then the operator's probe shows a token; to no other server.
+#[must_use]
+pub fn is_guarded(spec: &McpServerSpec) -> bool {
+    spec.server.image.is_none() && spec.auth.as_ref().is_some_and(|auth| auth.mode != AuthMode::None)
+}
 
 /// The bundled server of a spec; none for a kind that does not run yet. `url` is the address that clients use.
 pub(super) fn bundled(spec: &McpServerSpec, image: &str, url: &str, problems: &mut Problems) -> Option<Bundled> {
