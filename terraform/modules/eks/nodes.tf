@@ -71,10 +71,6 @@ resource "aws_eks_node_group" "this" {
     max_size     = var.node_group_size.max
   }
 
-  update_config {
-    max_unavailable = 1
-  }
-
   # A node that starts before the network add-on has its settings gets 17 pods for life.
   depends_on = [
     aws_eks_addon.before_nodes,

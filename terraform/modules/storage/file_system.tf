@@ -53,8 +53,10 @@ resource "aws_efs_mount_target" "this" {
 resource "aws_efs_file_system_policy" "this" {
   file_system_id = aws_efs_file_system.this.id
 
+  # With an Id, as in the API reference's examples: where one is added for us, the next plan would take it away again.
   policy = jsonencode({
     Version = "2012-10-17"
+    Id      = var.name
     Statement = [
       {
         Sid       = "MountThroughTargets"

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cargo::cargo;
 use crate::place::Place;
 use crate::program;
 use crate::step::{self, Step};
@@ -22,6 +23,9 @@ pub(crate) use cli::{Terraform, services};
 const CHECKOV: &str = "checkov installed";
 const PARLIAMENT: &str = "parliament installed";
 const MINISTACK: &str = "ministack installed";
+const MOTO: &str = "moto installed";
+const AWS_CLI: &str = "awscli installed";
+const SERVER: &str = "mcp-aws built";
 const APPLY: &str = "terraform apply";
 
 /// What `cargo xtask terraform` takes.
@@ -84,17 +88,29 @@ fn readme(place: &Place, checkov: &Environment, roots: &[PathBuf], check: bool) 
 /// `dev` on an emulator, and parliament's word on the policies that came out.
 fn apply(place: &Place, terraform: &Terraform) -> Result<Vec<Step>> {
     let ministack = Environment::of(place, "ministack", "xtask/terraform/ministack.txt")?;
+    let moto = Environment::of(place, "moto", "e2e/emulators/moto.txt")?;
+    let aws_cli = Environment::of(place, "awscli", "xtask/terraform/awscli.txt")?;
     let parliament = Environment::of(place, "parliament", "xtask/terraform/parliament.txt")?;
     let state = terraform.data.join("applied.json");
+    let this = std::env::current_exe().context("where this program lies is not known")?;
     let mut run = ministack.tool(place, "python");
-    run.args(["xtask/terraform/apply.py", "terraform/environments/dev"]).arg(&state);
+    run.args(["xtask/terraform/apply.py", "dev"]).arg(&state).arg(moto.tool(place, "moto_server").get_program());
+    run.arg(place.bin_dir()?.join("mcp-aws")).arg(this).arg(terraform.data.join("apply"));
     terraform.settings(&mut run, "apply");
+    // The project's own AWS CLI, of the version that is pinned, before any other.
+    let program = aws_cli.tool(place, "aws");
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let own = Path::new(program.get_program()).parent().map(Path::to_path_buf);
+    run.env("PATH", std::env::join_paths(own.into_iter().chain(std::env::split_paths(&others)))?);
     let mut judge = parliament.tool(place, "python");
     judge.arg("xtask/terraform/policies.py").arg(&state);
     Ok(vec![
         Step::new(MINISTACK, ministack.install(place)),
-        Step::new(PARLIAMENT, parliament.install(place)),
-        Step::new(APPLY, [run]).needs(MINISTACK),
+        Step::new(MOTO, moto.install(place)).needs(MINISTACK),
+        Step::new(AWS_CLI, aws_cli.install(place)).needs(MOTO),
+        Step::new(PARLIAMENT, parliament.install(place)).needs(AWS_CLI),
+        Step::new(SERVER, [cargo(place, &["build", "--locked", "--workspace", "--bin", "mcp-aws"])]).needs(PARLIAMENT),
+        Step::new(APPLY, [run]).needs(SERVER),
         Step::new("parliament", [judge]).needs(APPLY),
     ])
 }
@@ -135,7 +151,10 @@ mod tests {
         let names = |environment: &str| {
             let entries = fs::read_dir(environments.join(environment)).unwrap();
             let names = entries.map(|it| it.unwrap().file_name().into_string().unwrap());
-            let mut names: Vec<_> = names.filter(|it| Path::new(it).extension().is_some_and(|it| it == "tf")).collect();
+            // An override is a person's own: `aws up --backend-config` writes one.
+            let shared =
+                |it: &String| Path::new(it).extension().is_some_and(|it| it == "tf") && !it.ends_with("_override.tf");
+            let mut names: Vec<_> = names.filter(shared).collect();
             names.sort();
             names
         };
