@@ -1,14 +1,16 @@
 // A real OAuth issuer on this machine: panva's oidc-provider, for whatever resource a client names.
 //
-// Usage: issuer.cjs SCOPES   (NODE_PATH is where the packages are)
-// In: the scopes there are, with blanks between them. Out: one line on stdout with its address; then it serves until it is
+// Usage: issuer.cjs SCOPES [ADDRESS CERTIFICATE KEY]   (NODE_PATH is where the packages are)
+// In: the scopes there are, with blanks between them; an address other than 127.0.0.1, with TLS by these files. Out: one line on stdout with its address; then it serves until it is
 // ended. Its clients are `agent`, with all scopes, and `reader`, with the first; the secret of each is its name and -secret.
 // Tokens are got by client credentials.
 "use strict";
-const { createServer } = require("node:http");
+const { readFileSync } = require("node:fs");
+const http = require("node:http");
+const https = require("node:https");
 const { Provider } = require("oidc-provider");
 
-const scope = process.argv[2];
+const [scope, address, certificate, key] = process.argv.slice(2);
 const client = (id, scope) => ({
   client_id: id,
   client_secret: `${id}-secret`,
@@ -17,9 +19,12 @@ const client = (id, scope) => ({
   response_types: [],
   scope,
 });
-const server = createServer();
-server.listen(0, "127.0.0.1", () => {
-  const issuer = `http://127.0.0.1:${server.address().port}`;
+const server = address
+  ? https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) })
+  : http.createServer();
+server.listen(0, address ?? "127.0.0.1", () => {
+  const { address: host, port } = server.address();
+  const issuer = `${address ? "https" : "http"}://${host}:${port}`;
   const provider = new Provider(issuer, {
     clients: [client("agent", scope), client("reader", scope.split(" ")[0])],
     scopes: scope.split(" "),

@@ -7,6 +7,7 @@
 pub mod audit;
 pub mod bench;
 pub mod cache;
+pub mod certificate;
 pub mod cli;
 pub mod cluster;
 pub mod doubles;

@@ -1,4 +1,5 @@
-//! A real PostgreSQL for suites, on a free loopback port, with TLS by a certificate of its own.
+//! A real PostgreSQL for suites, on a free port of loopback and, for pods, of one more address, with TLS by a certificate
+//! of its own.
 //!
 //! In: Debian's `postgresql`, installed when missing. Out: a fresh cluster in a temporary directory, its superuser, and
 //! addresses for whoever a suite makes. It runs as an unprivileged user (it refuses root), trusts nobody without a
@@ -6,7 +7,8 @@
 
 use std::{
     fs::{self, File, Permissions},
-    net::TcpListener,
+    io::Write,
+    net::{Ipv4Addr, TcpListener},
     os::unix::fs::{PermissionsExt, chown},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -20,12 +22,12 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::{Pid, User, geteuid},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 use crate::{
     cache::Cache,
+    certificate::Certificate,
     packages::{self, POSTGRES},
     progress::Progress,
     suite::eventually,
@@ -38,8 +40,7 @@ const SUPERUSER: (&str, &str) = ("postgres", "superuser-of-a-suite");
 const PATIENCE: Duration = Duration::from_mins(2);
 
 /// For suites nothing has to survive a power cut.
-const SETTINGS: [&str; 10] = [
-    "listen_addresses=127.0.0.1",
+const SETTINGS: [&str; 9] = [
     "unix_socket_directories=",
     "fsync=off",
     "full_page_writes=off",
@@ -54,6 +55,7 @@ const SETTINGS: [&str; 10] = [
 /// A running server; ends with this value.
 pub struct Postgres {
     home: TempDir,
+    address: Ipv4Addr,
     port: u16,
     account: Option<User>,
     running: Option<Running>,
@@ -69,13 +71,18 @@ struct Running {
 impl Postgres {
     /// Makes a cluster and starts it. Returns when it takes connections.
     pub async fn start(cache: &Cache) -> Result<Self> {
+        Self::start_for(cache, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same for clients that reach this machine at `address`: with TLS, from private networks alone.
+    pub async fn start_for(cache: &Cache, address: Ipv4Addr) -> Result<Self> {
         packages::ensure(cache, POSTGRES, Progress::start()).await?;
         let account = account()?;
         let mut home = tempfile::Builder::new();
         let home = home.prefix("mcp-eks-postgres-").permissions(Permissions::from_mode(0o755)).tempdir();
         let home = home.context("make a temporary directory")?;
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-        let mut server = Self { home, port, account, running: None };
+        let mut server = Self { home, address, port, account, running: None };
         server.initialise()?;
         server.start_again().await?;
         Ok(server)
@@ -84,13 +91,13 @@ impl Postgres {
     /// The address for this user, as a connection URI.
     #[must_use]
     pub fn uri(&self, user: &str, password: &str, database: &str) -> String {
-        format!("postgres://{user}:{password}@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://{user}:{password}@{}:{}/{database}", self.address, self.port)
     }
 
     /// The superuser's address.
     #[must_use]
     pub fn superuser_uri(&self, database: &str) -> String {
-        self.uri(SUPERUSER.0, SUPERUSER.1, database)
+        format!("postgres://{}:{}@127.0.0.1:{}/{database}", SUPERUSER.0, SUPERUSER.1, self.port)
     }
 
     /// The port it listens on.
@@ -99,7 +106,7 @@ impl Postgres {
         self.port
     }
 
-    /// The certificate to trust, as a PEM file; the server's own is for 127.0.0.1 and localhost.
+    /// The certificate to trust, as a PEM file; the server's own is for its addresses and localhost.
     #[must_use]
     pub fn ca(&self) -> PathBuf {
         self.home.path().join("ca.pem")
@@ -149,6 +156,7 @@ impl Postgres {
         let log = File::options().create(true).append(true).open(self.home.path().join("log"))?;
         let mut command = self.program("postgres", "QUIT")?;
         command.arg("-D").arg(self.data()).args(["-p", &self.port.to_string()]);
+        command.arg("-c").arg(format!("listen_addresses=127.0.0.1,{}", self.address));
         for setting in SETTINGS {
             command.args(["-c", setting]);
         }
@@ -183,21 +191,19 @@ impl Postgres {
         if !output.status.success() {
             bail!("initdb failed ({}):\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         }
+        let mut allowed = File::options().append(true).open(data.join("pg_hba.conf"))?;
+        allowed.write_all(b"hostssl all all 10.0.0.0/8 scram-sha-256\n")?;
         self.certify()
     }
 
     /// A certificate authority, and the server's certificate by it.
     fn certify(&self) -> Result<()> {
-        let mut authority = CertificateParams::new(Vec::<String>::new())?;
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate()?)?;
-        let key = KeyPair::generate()?;
-        let names = ["127.0.0.1".to_owned(), "localhost".to_owned()];
-        let certificate = CertificateParams::new(names)?.signed_by(&key, &authority)?;
-        fs::write(self.ca(), authority.pem())?;
+        let names = ["127.0.0.1".to_owned(), self.address.to_string(), "localhost".to_owned()];
+        let Certificate { ca, chain, key } = Certificate::make(&names)?;
+        fs::write(self.ca(), ca)?;
         // The names and places that PostgreSQL looks for by itself.
         let data = self.data();
-        for (name, content) in [("server.crt", certificate.pem()), ("server.key", key.serialize_pem())] {
+        for (name, content) in [("server.crt", chain), ("server.key", key)] {
             let path = data.join(name);
             fs::write(&path, content)?;
             fs::set_permissions(&path, Permissions::from_mode(0o600))?;

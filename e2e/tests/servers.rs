@@ -1,5 +1,5 @@
-//! Tier node: the bundled servers in pods, as `make up` installs them, and what a spec can ask of them: keys at the
-//! door, tools that are not there, writes.
+//! Tier node: the bundled servers in pods, as `make up` installs them, and what a spec can ask of them: keys and
+//! tokens at the door, tools that are not there, writes, consent, a record, data that are kept.
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::needless_pass_by_value, reason = "a test")]
 
@@ -26,14 +26,19 @@ use mcp_e2e::{
 };
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
 /// Longest wait for kubelet to bring a changed Secret into a pod: it looks once a minute.
 const KUBELET: Duration = Duration::from_secs(150);
 
+mod guarded;
+
 struct Fixture {
     cluster: Arc<Cluster>,
+    /// Made by the first test that needs it.
+    orders: OnceCell<guarded::Orders>,
 }
 
 impl Fixture {
@@ -52,6 +57,15 @@ fn main() -> ExitCode {
         ("a key opens the door, and a changed Secret counts without a restart", |f| keys(f).boxed_local()),
         ("a denied tool is neither listed nor called", |f| denied(f).boxed_local()),
         ("files are written where the spec allows it, and nowhere else", |f| writes(f).boxed_local()),
+        ("a server with API keys is Ready by the operator's own look, and opens to a key alone", |f| {
+            guarded::keys(f).boxed_local()
+        }),
+        ("a server with an issuer is Ready by the operator's own look, and opens to its tokens alone", |f| {
+            guarded::tokens(f).boxed_local()
+        }),
+        ("consent begun on one pod completes on another", |f| guarded::consent(f).boxed_local()),
+        ("records of pods chain in PostgreSQL, also when a pod was replaced", |f| guarded::audited(f).boxed_local()),
+        ("a database on a volume outlives its pod", |f| guarded::kept(f).boxed_local()),
     ];
     suite::run(
         "suite-servers",
@@ -61,7 +75,7 @@ fn main() -> ExitCode {
             let cache = Cache::from_env()?;
             let bin_dir = suite::bin_dir(BINARY);
             install::install(&cluster, &bin_dir, cache.root(), Progress::start()).await?;
-            Ok(Fixture { cluster })
+            Ok(Fixture { cluster, orders: OnceCell::new() })
         },
         tests,
     )

@@ -1,6 +1,7 @@
-//! A real OAuth issuer as a process on loopback: panva's oidc-provider, ended with its guard.
+//! A real OAuth issuer as a process: panva's oidc-provider, on loopback, or with TLS where pods reach it. Ended with its
+//! guard.
 
-use std::process::Stdio;
+use std::{net::Ipv4Addr, path::Path, process::Stdio};
 
 use anyhow::{Context, Result, bail};
 use tokio::{
@@ -22,9 +23,19 @@ pub struct Issuer {
 impl Issuer {
     /// Starts one that knows these scopes; its clients are in its script.
     pub async fn start(cache: &Cache, scopes: &str) -> Result<Self> {
+        Self::run(cache, &[scopes]).await
+    }
+
+    /// The same at an address that others reach, with the certificate and key in these files.
+    pub async fn start_for(cache: &Cache, scopes: &str, address: Ipv4Addr, chain: &Path, key: &Path) -> Result<Self> {
+        let (chain, key) = (chain.display().to_string(), key.display().to_string());
+        Self::run(cache, &[scopes, &address.to_string(), &chain, &key]).await
+    }
+
+    async fn run(cache: &Cache, arguments: &[&str]) -> Result<Self> {
         let packages = Packages::install(cache, "issuer", FILES).await?;
         let mut command = packages.run(&repository().join(FILES).join("issuer.cjs"));
-        command.arg(scopes).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().context("start the issuer")?;
         let mut lines = BufReader::new(child.stdout.take().context("the issuer has no stdout")?).lines();
         while let Some(line) = lines.next_line().await? {
