@@ -20,6 +20,8 @@ pub const POLICY: &str = include_str!("../manifests/audit-policy.yaml");
 /// One finished request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
+    /// When the request arrived.
+    pub received: Timestamp,
     /// When the answer was complete.
     pub at: Timestamp,
     /// Who asked, such as `system:serviceaccount:mcp-eks-system:mcp-eks-operator`.
@@ -63,6 +65,19 @@ impl Event {
     }
 }
 
+/// A moment in a log. An event is written when its request is done, so what was under way is found behind the mark's
+/// place in the file: such requests arrived earlier, and do not count.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    offset: u64,
+    received: Timestamp,
+}
+
+impl Mark {
+    /// Before everything.
+    pub const START: Self = Self { offset: 0, received: Timestamp::MIN };
+}
+
 /// An audit log on disk.
 #[derive(Clone, Debug)]
 pub struct Log {
@@ -82,20 +97,22 @@ impl Log {
         &self.path
     }
 
-    /// Where the log ends now, in bytes: hand it to [`Log::since`] later.
-    pub fn offset(&self) -> Result<u64> {
-        match std::fs::metadata(&self.path) {
-            Ok(metadata) => Ok(metadata.len()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
-            Err(error) => Err(error).with_context(|| format!("look at the audit log {}", self.path.display())),
-        }
+    /// This moment: hand it to [`Log::since`] later.
+    pub fn mark(&self) -> Result<Mark> {
+        let received = Timestamp::now();
+        let offset = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata.len(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error).with_context(|| format!("look at the audit log {}", self.path.display())),
+        };
+        Ok(Mark { offset, received })
     }
 
-    /// Events from a byte offset on, and the offset to go on from. A line still being written is left for next time.
-    pub fn since(&self, offset: u64) -> Result<(Vec<Event>, u64)> {
+    /// Requests that arrived at a mark or later. A line still being written is left for next time.
+    pub fn since(&self, mark: Mark) -> Result<Vec<Event>> {
         let what = || format!("read the audit log {}", self.path.display());
         let mut file = File::open(&self.path).with_context(what)?;
-        file.seek(SeekFrom::Start(offset)).with_context(what)?;
+        file.seek(SeekFrom::Start(mark.offset)).with_context(what)?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).with_context(what)?;
         let complete = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
@@ -104,13 +121,15 @@ impl Log {
         for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             events.push(parse(line).with_context(what)?);
         }
-        Ok((events, offset + complete as u64))
+        events.retain(|event| event.received >= mark.received);
+        Ok(events)
     }
 
     /// Events completed at `from` or later.
     pub fn after(&self, from: Timestamp) -> Result<Vec<Event>> {
-        let (events, _) = self.since(0)?;
-        Ok(events.into_iter().filter(|event| event.at >= from).collect())
+        let mut events = self.since(Mark::START)?;
+        events.retain(|event| event.at >= from);
+        Ok(events)
     }
 }
 
@@ -119,6 +138,7 @@ fn parse(line: &[u8]) -> Result<Event> {
         .with_context(|| format!("not an audit event: {}", String::from_utf8_lossy(line)))?;
     let object = raw.object_ref.unwrap_or_default();
     Ok(Event {
+        received: raw.request_received_timestamp,
         at: raw.stage_timestamp,
         user: raw.user.username,
         user_agent: raw.user_agent,
@@ -138,6 +158,7 @@ fn parse(line: &[u8]) -> Result<Event> {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Raw {
+    request_received_timestamp: Timestamp,
     stage_timestamp: Timestamp,
     verb: String,
     #[serde(rename = "requestURI", default)]
@@ -182,34 +203,38 @@ mod tests {
         "requestURI":"/apis/apps/v1/namespaces/a/deployments/web/scale","verb":"patch","user":{"username":"admin"},
         "userAgent":"kubectl/v1.36.3","objectRef":{"resource":"deployments","namespace":"a","name":"web","apiGroup":"apps",
         "apiVersion":"v1","subresource":"scale"},"responseStatus":{"metadata":{},"code":200},
-        "requestObject":{"spec":{"replicas":3}},"stageTimestamp":"2026-11-21T09:00:00.123456Z"}"#;
+        "requestObject":{"spec":{"replicas":3}},"requestReceivedTimestamp":"2026-11-21T09:00:00.120000Z",
+        "stageTimestamp":"2026-11-21T09:00:00.123456Z"}"#;
     const LEASE: &str = r#"{"verb":"update","requestURI":"/apis/coordination.k8s.io/v1/namespaces/k/leases/x","user":{"username":"op"},
         "objectRef":{"resource":"leases","apiGroup":"coordination.k8s.io"},"responseStatus":{"code":409},
-        "stageTimestamp":"2026-11-21T09:01:00Z"}"#;
+        "requestReceivedTimestamp":"2026-11-21T09:00:59Z","stageTimestamp":"2026-11-21T09:01:00Z"}"#;
 
     fn one_line(text: &str) -> String {
         text.lines().map(str::trim).collect::<String>() + "\n"
     }
 
     #[test]
-    fn events_are_read_from_an_offset_and_half_lines_wait() {
+    fn requests_count_from_the_moment_they_arrived_and_half_lines_wait() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let log = Log::new(file.path());
         file.write_all(one_line(SCALE).as_bytes()).unwrap();
-        let (events, offset) = log.since(0).unwrap();
+        let events = log.since(Mark::START).unwrap();
         assert_eq!(events.len(), 1);
         assert_eq!((events[0].resource.as_str(), events[0].subresource.as_str()), ("deployments", "scale"));
         assert_eq!(events[0].request_object.as_ref().unwrap()["spec"]["replicas"], 3);
         assert!(events[0].is_write() && !events[0].is_housekeeping());
 
+        let mark = |received: &str| Mark { received: received.parse().unwrap(), ..log.mark().unwrap() };
+        let (under_way, before) = (mark("2026-11-21T09:00:59.5Z"), mark("2026-11-21T09:00:59Z"));
         let lease = one_line(LEASE);
         let (first, second) = lease.split_at(20);
         file.write_all(first.as_bytes()).unwrap();
-        assert_eq!(log.since(offset).unwrap(), (Vec::new(), offset));
+        assert_eq!(log.since(before).unwrap(), []);
         file.write_all(second.as_bytes()).unwrap();
-        let (events, end) = log.since(offset).unwrap();
-        assert_eq!((events.len(), events[0].code, end), (1, 409, log.offset().unwrap()));
+        let events = log.since(before).unwrap();
+        assert_eq!((events.len(), events[0].code), (1, 409));
         assert!(events[0].is_housekeeping());
+        assert_eq!(log.since(under_way).unwrap(), [], "asked before the mark, done after it");
         assert_eq!(log.after("2026-11-21T09:00:30Z".parse().unwrap()).unwrap().len(), 1);
     }
 

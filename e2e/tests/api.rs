@@ -8,7 +8,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::Result;
 use futures::FutureExt;
 use mcp_e2e::{
-    audit::Event,
+    audit::{Event, Mark},
     cluster::{Cluster, Tier},
     install::OPERATOR_USER,
     suite::{self, Test, objects::Space, operator::OperatorProcess},
@@ -39,9 +39,9 @@ impl Fixture {
         Space::create(&self.cluster.client(), name).await
     }
 
-    /// What the operator asked the API server to change since an offset of the audit log.
-    fn writes_since(&self, offset: u64) -> Result<Vec<Event>> {
-        let (events, _) = self.cluster.audit_log().since(offset)?;
+    /// What the operator asked the API server to change since a mark in the audit log.
+    fn writes_since(&self, mark: Mark) -> Result<Vec<Event>> {
+        let events = self.cluster.audit_log().since(mark)?;
         let ours = |event: &Event| event.user == OPERATOR_USER && event.is_write() && !event.is_housekeeping();
         Ok(events.into_iter().filter(ours).collect())
     }

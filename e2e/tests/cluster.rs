@@ -16,6 +16,7 @@ use kube::api::{DeleteParams, ListParams, LogParams, PostParams};
 use kube::runtime::wait::await_condition;
 use kube::runtime::wait::conditions::{is_deleted, is_deployment_completed};
 use kube::{Api, ResourceExt};
+use mcp_e2e::audit::Mark;
 use mcp_e2e::cache::Cache;
 use mcp_e2e::cluster::process::{self, Identity};
 use mcp_e2e::cluster::{self, Cluster, Options, Provider, State, Tier};
@@ -107,7 +108,7 @@ async fn two_api_servers_live_side_by_side_and_each_ends_alone() -> Result<()> {
     ensure!(names(in_one.list(&ListParams::default()).await?.items).contains(&"only-in-one".to_owned()));
     ensure!(!names(in_two.list(&ListParams::default()).await?.items).contains(&"only-in-one".to_owned()));
 
-    let (events, _) = one.audit_log().since(0)?;
+    let events = one.audit_log().since(Mark::START)?;
     let created =
         events.iter().find(|event| event.verb == "create" && event.resource == "namespaces" && event.user == "admin");
     ensure!(created.is_some_and(|event| event.code == 201), "the creation is in the audit log: {created:?}");
@@ -315,7 +316,7 @@ async fn a_node_runs_pods_and_leaves_nothing_behind() -> Result<()> {
         "shims are among the processes"
     );
     ensure!(!traces.left()?.is_empty(), "a running cluster has traces");
-    let (events, _) = cluster.audit_log().since(0)?;
+    let events = cluster.audit_log().since(Mark::START)?;
     ensure!(events.iter().any(|event| event.user == format!("system:node:{name}")), "the kubelet is in the audit log");
     let apply =
         events.iter().find(|event| event.resource == "deployments" && event.subresource.is_empty() && event.is_write());

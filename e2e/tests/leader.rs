@@ -9,7 +9,7 @@ use futures::FutureExt;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
 use mcp_e2e::{
-    audit::Event,
+    audit::{Event, Mark},
     cluster::{Cluster, Tier},
     install::{OPERATOR, OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{self, Test, objects::Space, operator::OperatorProcess},
@@ -58,9 +58,9 @@ impl Fixture {
         spec.holder_identity.context("nobody holds the Lease")
     }
 
-    /// What one operator asked the API server to change since an offset of the audit log.
-    fn writes_by(&self, identity: &str, offset: u64) -> Result<Vec<Event>> {
-        let (events, _) = self.cluster.audit_log().since(offset)?;
+    /// What one operator asked the API server to change since a mark in the audit log.
+    fn writes_by(&self, identity: &str, mark: Mark) -> Result<Vec<Event>> {
+        let events = self.cluster.audit_log().since(mark)?;
         let by = |event: &Event| event.user == OPERATOR_USER && event.user_agent.contains(identity);
         Ok(events.into_iter().filter(|event| by(event) && event.is_write() && !event.is_housekeeping()).collect())
     }
@@ -105,12 +105,12 @@ async fn one_works(fixture: &Fixture) -> Result<()> {
     let leader = fixture.holder().await?;
     let (code, text) = pair[1].health("readyz").await?;
     ensure!(code == 200 && text.starts_with(&format!("ok: standby, {leader} leads")), "{code} {text}");
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     let space = Space::create(&fixture.cluster.client(), "one-works").await?;
     space.apply("tools", server(1)).await?;
     space.condition("tools", "Accepted=True/Valid", Duration::from_secs(5)).await?;
     sleep(QUIET).await;
-    let (events, _) = fixture.cluster.audit_log().since(offset)?;
+    let events = fixture.cluster.audit_log().since(mark)?;
     let ours = |event: &&Event| event.user == OPERATOR_USER && event.is_write() && !event.is_housekeeping();
     let writes: Vec<_> = events.iter().filter(ours).collect();
     ensure!(!writes.is_empty() && writes.iter().all(|event| event.user_agent.contains(&leader)), "{writes:?}");
@@ -179,10 +179,10 @@ async fn stopped(fixture: &Fixture) -> Result<()> {
     }
     sleep(STOPPED.saturating_sub(start.elapsed())).await;
 
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     pair[0].signal(Signal::SIGCONT)?;
     sleep(QUIET).await;
-    let writes = fixture.writes_by(&old, offset)?;
+    let writes = fixture.writes_by(&old, mark)?;
     ensure!(writes.is_empty(), "{writes:?}");
     for name in &names {
         replicas(&space, name, 3, Duration::ZERO).await?;
@@ -190,6 +190,6 @@ async fn stopped(fixture: &Fixture) -> Result<()> {
     let (code, text) = pair[0].health("readyz").await?;
     ensure!(code == 200 && text.starts_with("ok: standby"), "{code} {text}");
     // The old leader's name in the audit log is the one that was looked for.
-    ensure!(!fixture.writes_by(&old, 0)?.is_empty(), "{old} never wrote anything");
+    ensure!(!fixture.writes_by(&old, Mark::START)?.is_empty(), "{old} never wrote anything");
     Ok(())
 }

@@ -13,7 +13,7 @@ use kube::{
     api::{DeleteParams, ListParams, Patch, PatchParams},
 };
 use mcp_e2e::{
-    audit::Event,
+    audit::{Event, Mark},
     cache::Cache,
     cluster::{Cluster, Tier},
     image::Image,
@@ -419,7 +419,7 @@ async fn deleted(fixture: &Fixture) -> Result<()> {
 }
 
 fn never_denied(fixture: &Fixture) -> Result<()> {
-    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let events = fixture.cluster.audit_log().since(Mark::START)?;
     let denied: Vec<_> = events.iter().filter(|e| e.user == OPERATOR_USER && e.code == 403).collect();
     ensure!(denied.is_empty(), "{denied:?}");
     Ok(())

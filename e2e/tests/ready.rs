@@ -9,7 +9,7 @@ use anyhow::{Result, ensure};
 use futures::FutureExt;
 use kube::ResourceExt;
 use mcp_e2e::{
-    audit::Event,
+    audit::{Event, Mark},
     cluster::{Cluster, Tier},
     doubles,
     install::{self, OPERATOR_NAMESPACE, OPERATOR_USER},
@@ -40,8 +40,8 @@ impl Fixture {
         Space::create(&self.cluster.client(), name).await
     }
 
-    fn writes_since(&self, offset: u64) -> Result<Vec<String>> {
-        let (events, _) = self.cluster.audit_log().since(offset)?;
+    fn writes_since(&self, mark: Mark) -> Result<Vec<String>> {
+        let events = self.cluster.audit_log().since(mark)?;
         let ours = |event: &&Event| event.user == OPERATOR_USER && event.is_write() && !event.is_housekeeping();
         let words = |e: &Event| format!("{} {}/{} {}/{}", e.verb, e.resource, e.subresource, e.namespace, e.name);
         Ok(events.iter().filter(ours).map(words).collect())
@@ -188,9 +188,9 @@ async fn invalid_edit(fixture: &Fixture) -> Result<()> {
 async fn rest(fixture: &Fixture) -> Result<()> {
     // Whatever the other tests left: servers that speak, that do not, that hang.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     tokio::time::sleep(REST).await;
-    let written = fixture.writes_since(offset)?;
+    let written = fixture.writes_since(mark)?;
     ensure!(written.is_empty(), "at rest: {written:?}");
     let mut operator = fixture.operator.lock().await;
     let probed = |log: String| log.lines().filter(|line| line.contains("probed")).count();
@@ -199,7 +199,7 @@ async fn rest(fixture: &Fixture) -> Result<()> {
     tokio::time::sleep(REST).await;
     let after = probed(operator.log()?);
     ensure!(after > before + 10, "{before} probes, then {after}: its silence proves nothing");
-    let written = fixture.writes_since(offset)?;
+    let written = fixture.writes_since(mark)?;
     ensure!(written.is_empty(), "after a restart: {written:?}");
     Ok(())
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::rbac::v1::PolicyRule;
 use mcp_e2e::{
+    audit::Mark,
     cluster::{Cluster, Tier},
     install::{OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
@@ -110,7 +111,7 @@ async fn whole(fixture: &Fixture) -> Result<()> {
         Ok(if children.len() == 4 { Ok(()) } else { Err(format!("{children:?}")) })
     })
     .await?;
-    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let events = fixture.cluster.audit_log().since(Mark::START)?;
     let refused =
         |event: &&mcp_e2e::audit::Event| event.user == OPERATOR_USER && event.namespace == WHOLE && event.code == 403;
     let refused: Vec<_> = events.iter().filter(refused).collect();

@@ -22,13 +22,13 @@ pub(super) async fn run(bench: &Bench, template: &Template, progress: Progress) 
     let cluster = cluster("bare", progress).await?;
     OperatorProcess::manifests(&cluster).await?;
     let space = Space::create(&cluster.client(), NAMESPACE).await?;
-    let offset = cluster.audit_log().offset()?;
+    let mark = cluster.audit_log().mark()?;
     let before = Usage::of(&cluster, None)?;
     for_all(bench, async |name| write(&space, template, &name).await.with_context(|| name.clone())).await?;
     progress.say("all is written: waiting for the pods");
     available(bench, &space).await?;
     let used = Usage::of(&cluster, None)?.since(&before);
-    let phase = Phase::read(&cluster, offset, used)?;
+    let phase = Phase::read(&cluster, mark, used)?;
     cluster.down().await?;
     Ok(phase)
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use jiff::Timestamp;
 
 use crate::{
-    audit::Event,
+    audit::{Event, Mark},
     cluster::{Cluster, process::Identity},
 };
 
@@ -128,7 +128,7 @@ pub(super) struct Phase {
 
 impl Phase {
     /// Both writers apply; controllers and kubelet do not apply these kinds.
-    pub(super) fn read(cluster: &Cluster, offset: u64, used: Usage) -> Result<Self> {
+    pub(super) fn read(cluster: &Cluster, mark: Mark, used: Usage) -> Result<Self> {
         const KINDS: [&str; 7] = [
             "serviceaccounts/",
             "configmaps/",
@@ -138,7 +138,7 @@ impl Phase {
             "poddisruptionbudgets/",
             "mcpservers/status",
         ];
-        let (events, _) = cluster.audit_log().since(offset)?;
+        let events = cluster.audit_log().since(mark)?;
         let events: Vec<_> = events.iter().filter(|event| event.namespace == super::NAMESPACE).collect();
         let made = |event: &&&Event| event.resource == "mcpservers" && event.verb == "create" && event.code == 201;
         let begun = events.iter().filter(made).map(|event| event.at).min().context("no McpServer was made")?;

@@ -25,7 +25,7 @@ pub(super) async fn run(bench: &Bench, template: &Template, progress: Progress) 
     operator.leads(Duration::from_secs(30)).await?;
     let space = Space::create(&cluster.client(), NAMESPACE).await?;
     let log = cluster.audit_log();
-    let offset = log.offset()?;
+    let mark = log.mark()?;
     let before = Usage::of(&cluster, Some(operator.pid()?))?;
     for_all(bench, async |name| {
         space.apply(&name, template.spec.clone()).await.map(drop).with_context(|| name.clone())
@@ -35,28 +35,28 @@ pub(super) async fn run(bench: &Bench, template: &Template, progress: Progress) 
     available(bench, &space).await?;
     serving(bench, &space).await?;
     let used = Usage::of(&cluster, Some(operator.pid()?))?.since(&before);
-    let phase = Phase::read(&cluster, offset, used)?;
-    let (asked, _) = log.since(offset)?;
+    let phase = Phase::read(&cluster, mark, used)?;
+    let asked = log.since(mark)?;
     let peak_kib = measure_peak(&operator)?;
 
     // A status that settles late, a look that a write asked for.
     sleep(Duration::from_secs(10)).await;
     progress.say(format_args!("at rest for {} s", bench.rest));
-    let offset = log.offset()?;
+    let mark = log.mark()?;
     let before = Usage::of(&cluster, Some(operator.pid()?))?;
     sleep(Duration::from_secs(bench.rest)).await;
     let idle = Usage::of(&cluster, Some(operator.pid()?))?.since(&before);
-    let (at_rest, _) = log.since(offset)?;
+    let at_rest = log.since(mark)?;
 
     progress.say(format_args!("a restart, then {} s", bench.rest));
-    let offset = log.offset()?;
+    let mark = log.mark()?;
     let stopped = operator.stop().await?;
     let begun = Instant::now();
     operator.start_again().await?;
     operator.leads(Duration::from_mins(1)).await?;
     let leads_after = begun.elapsed();
     sleep(Duration::from_secs(bench.rest)).await;
-    let (restarted, _) = log.since(offset)?;
+    let restarted = log.since(mark)?;
     let restart_peak_kib = measure_peak(&operator)?;
     operator.stop().await?;
     drop(operator);

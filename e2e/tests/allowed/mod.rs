@@ -13,6 +13,7 @@ use kube::{
     core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
 };
 use mcp_e2e::{
+    audit::Mark,
     install::{self, OPERATOR, OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
         self,
@@ -97,7 +98,7 @@ pub(crate) async fn one_namespace(fixture: &Fixture) -> Result<()> {
     ensure!(
         outside.children("files").await?.is_empty() && conditions(&outside.servers().get("files").await?).is_empty()
     );
-    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let events = fixture.cluster.audit_log().since(Mark::START)?;
     let user = format!("system:serviceaccount:{TEAM}:{OPERATOR}");
     let ours: Vec<_> = events.into_iter().filter(|event| event.user == user).collect();
     let wrong: Vec<_> = ours.iter().filter(|event| event.namespace != TEAM || event.code == 403).collect();
@@ -108,7 +109,7 @@ pub(crate) async fn one_namespace(fixture: &Fixture) -> Result<()> {
 
 /// Runs last: it looks back on the whole suite.
 pub(crate) async fn rights(fixture: &Fixture) -> Result<()> {
-    let (events, _) = fixture.cluster.audit_log().since(0)?;
+    let events = fixture.cluster.audit_log().since(Mark::START)?;
     let ours: Vec<_> = events.into_iter().filter(|event| event.user == OPERATOR_USER).collect();
     let denied: Vec<_> = ours.iter().filter(|event| event.code == 403).collect();
     ensure!(denied.is_empty(), "{denied:?}");

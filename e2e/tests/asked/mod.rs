@@ -61,12 +61,12 @@ pub(crate) async fn settles(fixture: &Fixture) -> Result<()> {
     space.apply("files", everything()).await?;
     space.condition("files", "Reconciling=True/Progressing", SOON).await?;
     tokio::time::sleep(QUIET).await;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     // Wakes the operator, and changes nothing of what it should write.
     space.edit("files", json!({"telemetry": {"otlpEndpoint": "http://collector:4317"}})).await?;
     space.condition("files", "Accepted=True/Valid", SOON).await?;
     tokio::time::sleep(QUIET).await;
-    let written = fixture.writes_since(offset)?.into_iter().filter(|event| event.namespace == space.name);
+    let written = fixture.writes_since(mark)?.into_iter().filter(|event| event.namespace == space.name);
     let written: Vec<_> =
         written.map(|event| format!("{} {}/{}", event.verb, event.resource, event.subresource)).collect();
     ensure!(written == ["patch mcpservers/status"], "no rest: {written:?}");

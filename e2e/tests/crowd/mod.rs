@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use futures::{StreamExt, TryStreamExt, stream};
 use kube::api::ListParams;
 use mcp_e2e::{
-    audit::Event,
+    audit::{Event, Mark},
     install::OPERATOR_USER,
     suite::{self, objects::conditions, operator::OperatorProcess},
 };
@@ -49,13 +49,13 @@ pub(crate) async fn rests(fixture: &Fixture) -> Result<()> {
     // The last status is written a moment before the last Event about it.
     tokio::time::sleep(Duration::from_secs(5)).await;
 
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     tokio::time::sleep(REST).await;
-    let at_rest = writes(fixture, offset)?;
+    let at_rest = writes(fixture, mark)?;
     ensure!(at_rest.is_empty(), "at rest: {at_rest:?}");
 
     let mut operator = fixture.operator.lock().await;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     operator.restart().await?;
     suite::eventually("the new operator has looked at every server", READY, async || {
         let looked = reconciles(&operator).await?;
@@ -63,14 +63,14 @@ pub(crate) async fn rests(fixture: &Fixture) -> Result<()> {
     })
     .await?;
     tokio::time::sleep(REST).await;
-    let restarted = writes(fixture, offset)?;
+    let restarted = writes(fixture, mark)?;
     ensure!(restarted.is_empty(), "after a restart: {restarted:?}");
     Ok(())
 }
 
-/// What the operator wrote since an offset of the audit log, in words.
-fn writes(fixture: &Fixture, offset: u64) -> Result<Vec<String>> {
-    let (events, _) = fixture.cluster.audit_log().since(offset)?;
+/// What the operator wrote since a mark in the audit log, in words.
+fn writes(fixture: &Fixture, mark: Mark) -> Result<Vec<String>> {
+    let events = fixture.cluster.audit_log().since(mark)?;
     let ours = |event: &&Event| event.user == OPERATOR_USER && event.is_write() && !event.is_housekeeping();
     let words = |event: &Event| format!("{} {}/{} {}", event.verb, event.resource, event.subresource, event.name);
     Ok(events.iter().filter(ours).map(words).collect())

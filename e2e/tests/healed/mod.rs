@@ -45,9 +45,9 @@ pub(crate) async fn vandals(fixture: &Fixture) -> Result<()> {
         })
         .await?;
     }
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     tokio::time::sleep(QUIET).await;
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "no rest after the healing: {writes:?}");
     Ok(())
 }
@@ -104,9 +104,9 @@ pub(crate) async fn other_vandals(fixture: &Fixture) -> Result<()> {
     let budgets = space.disruption_budgets();
     undone(&budgets, "files", json!({"spec": {"maxUnavailable": null, "minAvailable": "100%"}})).await?;
     undone(&budgets, "files", json!({"spec": {"selector": narrow["spec"]["podSelector"]}})).await?;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     tokio::time::sleep(QUIET).await;
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "no rest after the healing: {writes:?}");
     Ok(())
 }

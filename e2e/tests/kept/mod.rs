@@ -49,7 +49,7 @@ pub(crate) async fn key(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("kept").await?;
     let secrets: Api<Secret> = Api::namespaced(space.client.clone(), OPERATOR_NAMESPACE);
     ensure!(secrets.get_opt(SECRET).await?.is_none(), "there is a key, and no server that needs it");
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     // At the same time: one of them makes it.
     for name in ["one", "two"] {
         space.apply(name, guarded()).await?;
@@ -70,14 +70,14 @@ pub(crate) async fn key(fixture: &Fixture) -> Result<()> {
     ensure!(annotations().await? != before, "the pods are not replaced, and go on with the old key");
     tokio::time::sleep(QUIET).await;
     ensure!(told(&space, "one").await?.as_ref() == Some(&second), "the key changed once more");
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     let made: Vec<_> = writes.iter().filter(|event| event.resource == "secrets").collect();
     ensure!(made.len() == 2 && made.iter().all(|event| event.verb == "create" && event.code == 201), "{made:?}");
 
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     fixture.operator.lock().await.restart().await?;
     tokio::time::sleep(QUIET).await;
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "after a restart: {writes:?}");
     let log = fixture.operator.lock().await.log()?;
     ensure!(log.contains(&second) && !log.contains("Bearer"), "the log has the public key, and no token");

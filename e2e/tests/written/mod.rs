@@ -43,7 +43,7 @@ pub(crate) async fn defaults(fixture: &Fixture) -> Result<()> {
 
 pub(crate) async fn seven_writes(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("seven-writes").await?;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     let mut spec = filesystem();
     // Zero values, which the API server does not store, are not written again and again.
     spec["env"] = json!([{"name": "EMPTY", "value": ""}]);
@@ -51,7 +51,7 @@ pub(crate) async fn seven_writes(fixture: &Fixture) -> Result<()> {
     space.apply("files", spec).await?;
     space.condition("files", "Reconciling=True/Progressing", SOON).await?;
     tokio::time::sleep(QUIET).await;
-    let writes: Vec<_> = fixture.writes_since(offset)?.into_iter().filter(|e| e.namespace == space.name).collect();
+    let writes: Vec<_> = fixture.writes_since(mark)?.into_iter().filter(|e| e.namespace == space.name).collect();
     let what: Vec<_> =
         writes.iter().map(|e| format!("{} {}/{} {}", e.verb, e.resource, e.subresource, e.code)).collect();
     ensure!(
@@ -76,10 +76,10 @@ pub(crate) async fn seven_writes(fixture: &Fixture) -> Result<()> {
 }
 
 pub(crate) async fn restart(fixture: &Fixture) -> Result<()> {
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     fixture.operator.lock().await.restart().await?;
     tokio::time::sleep(QUIET).await;
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "{writes:?}");
     Ok(())
 }
@@ -184,11 +184,11 @@ pub(crate) async fn config_map(fixture: &Fixture) -> Result<()> {
     rolls("changed", created).await?;
 
     tokio::time::sleep(QUIET).await;
-    let offset = fixture.cluster.audit_log().offset()?;
+    let mark = fixture.cluster.audit_log().mark()?;
     let log = fixture.operator.lock().await.log()?.len();
     space.config_maps().create(&PostParams::default(), &object("unnamed", "1")?).await?;
     tokio::time::sleep(QUIET).await;
-    let writes = fixture.writes_since(offset)?;
+    let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "{writes:?}");
     let log = fixture.operator.lock().await.log()?.split_off(log);
     let woken: Vec<_> = log.lines().filter(|line| line.contains("reconciled") && line.contains(&space.name)).collect();
