@@ -1,12 +1,13 @@
 //! The fence: no write leaves this process after its Lease could have expired.
 //!
-//! In: every request of the client. Out: the request, or an error in its place. A layer under the client and not a
-//! question asked before a write: a process that was stopped in the middle of a pass goes on in the middle of it.
+//! In: every request of the client. Out: the request, or an error in its place. A service under the client and not a
+//! question asked before a write: a process that was stopped in the middle of a pass goes on in the middle of it. The
+//! second look is in [`super::stream`], at the socket: a request waits for its connection, and may be stopped there.
 //!
-//! Guarantee: a write is handed to the connection only within [`super::RENEW_DEADLINE`] of the moment at which the last
+//! Guarantee: a byte of a write reaches the socket only within [`super::RENEW_DEADLINE`] of the moment at which the last
 //! good renewal was asked for; others take the Lease [`super::LEASE_DURATION`] after that moment at the earliest.
-//! Caveat: between that last look and the socket are some microseconds; whoever is stopped exactly there
-//! is held back by the uid and the version that go along with writes, not by the fence.
+//! Caveat: between the last look and the system call are some instructions, and whoever is stopped exactly there
+//! sends one write too late.
 
 use std::{
     fmt,
@@ -21,7 +22,7 @@ use std::{
 
 use http::{Method, Request};
 use nix::time::{ClockId, clock_gettime};
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Service};
 
 /// Writes to these are how leadership is won.
 const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/";
@@ -72,6 +73,12 @@ impl Fence {
         (self.clock)().as_millis() < u128::from(self.open_until.load(Ordering::SeqCst))
     }
 
+    /// A service that lets reads pass always, and writes while the fence is open.
+    #[must_use]
+    pub fn guard<R, W>(&self, reads: R, writes: W) -> FencedService<R, W> {
+        FencedService { fence: self.clone(), reads, writes }
+    }
+
     /// The time now by the fence's clock.
     #[must_use]
     pub fn now(&self) -> Duration {
@@ -90,44 +97,41 @@ impl fmt::Debug for Fence {
 #[error("not sent: this operator does not lead (any more), and only the leader writes")]
 pub struct Fenced;
 
-/// A client's service behind a fence.
+/// Two ways to one API server: reads go the first, writes the second and only while the fence is open.
 #[derive(Clone, Debug)]
-pub struct FencedService<S> {
+pub struct FencedService<R, W> {
     fence: Fence,
-    inner: S,
+    reads: R,
+    writes: W,
 }
 
-impl<S> Layer<S> for Fence {
-    type Service = FencedService<S>;
-
-    fn layer(&self, inner: S) -> Self::Service {
-        FencedService { fence: self.clone(), inner }
-    }
-}
-
-impl<S, B> Service<Request<B>> for FencedService<S>
+impl<R, W, B> Service<Request<B>> for FencedService<R, W>
 where
-    S: Service<Request<B>>,
-    S::Error: Into<BoxError>,
-    S::Future: Send + 'static,
+    R: Service<Request<B>>,
+    R::Error: Into<BoxError>,
+    R::Future: Send + 'static,
+    W: Service<Request<B>, Response = R::Response>,
+    W::Error: Into<BoxError>,
+    W::Future: Send + 'static,
 {
-    type Response = S::Response;
+    type Response = R::Response;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<R::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut task::Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
+        task::ready!(self.reads.poll_ready(context)).map_err(Into::into)?;
+        self.writes.poll_ready(context).map_err(Into::into)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if !needs_leadership(request.method(), request.uri().path()) {
-            let answer = self.inner.call(request);
+            let answer = self.reads.call(request);
             return Box::pin(async move { answer.await.map_err(Into::into) });
         }
         if !self.fence.is_open() {
             return Box::pin(async { Err(Fenced.into()) });
         }
-        let (fence, mut answer) = (self.fence.clone(), Box::pin(self.inner.call(request)));
+        let (fence, mut answer) = (self.fence.clone(), Box::pin(self.writes.call(request)));
         // Looked at before every step: a connection that is still being made must not carry the request later on.
         Box::pin(std::future::poll_fn(move |context| {
             if fence.is_open() {
@@ -158,7 +162,7 @@ mod tests {
     use futures::FutureExt;
     use http::{Method, Request};
     use tokio::sync::Notify;
-    use tower::{Layer, Service, service_fn};
+    use tower::{Service, service_fn};
 
     use super::{Fence, Fenced, needs_leadership, since_boot};
 
@@ -198,11 +202,12 @@ mod tests {
         static NOW: AtomicU64 = AtomicU64::new(100);
         let fence = Fence::closed(|| Duration::from_secs(NOW.load(Ordering::SeqCst)));
         let sent = Arc::new(AtomicU64::new(0));
-        let mut service = fence.layer(service_fn(|_: Request<()>| {
+        let api_server = service_fn(|_: Request<()>| {
             // Some services send when they are called, not when their answer is waited for.
             sent.fetch_add(1, Ordering::SeqCst);
             std::future::ready(Ok::<_, Infallible>(()))
-        }));
+        });
+        let mut service = fence.guard(api_server, api_server);
         assert!(service.call(patch()).await.unwrap_err().is::<Fenced>(), "closed until it is opened");
         fence.open_until(Duration::from_secs(110));
         service.call(patch()).await.unwrap();
@@ -223,14 +228,15 @@ mod tests {
         let fence = Fence::closed(|| Duration::from_secs(NOW.load(Ordering::SeqCst)));
         fence.open_until(Duration::from_secs(110));
         let (connected, sent) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(0)));
-        let mut service = fence.layer(service_fn(|_: Request<()>| {
+        let api_server = service_fn(|_: Request<()>| {
             let (connected, sent) = (connected.clone(), sent.clone());
             async move {
                 connected.notified().await;
                 sent.fetch_add(1, Ordering::SeqCst);
                 Ok::<_, Infallible>(())
             }
-        }));
+        });
+        let mut service = fence.guard(api_server, api_server);
         let mut answer = service.call(patch());
         assert!((&mut answer).now_or_never().is_none());
         // The process was stopped here, and goes on after another has taken the Lease.

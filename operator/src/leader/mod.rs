@@ -8,6 +8,7 @@
 pub mod decide;
 pub mod elect;
 pub mod fence;
+pub mod socket;
 
 use std::{
     hash::{BuildHasher, Hasher, RandomState},

@@ -15,8 +15,8 @@ use tracing_subscriber::{Layer, filter::dynamic_filter_fn, layer::Context, regis
 /// Longest wait for the receiver, on a thread of the exporter's own.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Where kube's client makes a span a call.
-const CALLS: &str = "kube_client::client::builder";
+/// Where the client makes a span a call.
+const CALLS: &str = "mcp_operator::client";
 
 /// What makes spans, and sends them when there is an endpoint. Without one, logs have trace ids all the same.
 pub(super) fn provider(endpoint: Option<&str>) -> anyhow::Result<SdkTracerProvider> {
@@ -41,11 +41,11 @@ pub(super) fn layer<S>(provider: &SdkTracerProvider, sent: bool) -> impl Layer<S
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    // kube's spans are at level debug, and of use only to a receiver.
+    // The spans of calls are at level debug, and of use only to a receiver.
     let level = if sent { LevelFilter::DEBUG } else { LevelFilter::INFO };
     let ours = move |metadata: &Metadata<'_>, context: &Context<'_, S>| {
         let target = metadata.target();
-        let of_interest = target.starts_with("mcp_operator") || (target == CALLS && context.lookup_current().is_some());
+        let of_interest = target.starts_with("mcp_operator") && (target != CALLS || context.lookup_current().is_some());
         // The hint below is a promise: a filter that lets more through panics.
         *metadata.level() <= level && of_interest
     };
