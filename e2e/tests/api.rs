@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         ("a name that is taken stalls, nothing is touched, and it goes on when the name is free", |f| {
             told::name_conflict(f).boxed_local()
         }),
+        ("an object of another owner is never touched, whatever its kind", |f| told::every_name(f).boxed_local()),
         ("an invalid edit stalls and leaves the children as they were", |f| told::invalid_edit(f).boxed_local()),
         ("a change of condition is one Event", |f| told::events(f).boxed_local()),
         ("a server of the same name made anew gets a status of its own", |f| written::made_anew(f).boxed_local()),

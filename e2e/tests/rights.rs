@@ -16,7 +16,7 @@ use mcp_e2e::{
     cluster::{Cluster, Tier},
     install::{OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
-        self, Test,
+        self, Test, foreign,
         objects::{SOON, Space, conditions},
         operator::OperatorProcess,
     },
@@ -137,6 +137,10 @@ async fn writes(fixture: &Fixture) -> Result<()> {
     ensure!(grants.len() > 20, "only {} rights to write were found", grants.len());
     each(grants, async |grant| {
         let space = Space::existing(&fixture.cluster.client(), &grant.namespace());
+        if grant.verb == "get" {
+            // It looks at what is in its way.
+            foreign::create(&space, &grant.resource).await?;
+        }
         space.apply("files", filesystem()).await?;
         let done = || space.condition("files", "Reconciling=True/Progressing", NAMED);
         match (grant.verb.as_str(), grant.resource.as_str()) {

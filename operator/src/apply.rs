@@ -1,9 +1,9 @@
 //! Runs a plan in order; nothing else writes children.
 //!
 //! In: the steps of a plan. Out: the children as the API server now holds them, those that are gone, and names that turned
-//! out to be taken. Server-side apply, with a live look before a first write so that nothing foreign is ever taken over,
-//! the uid as precondition afterwards, and one replace where an apply leaves something behind that must go. A deletion
-//! goes last, after a live look too, and names the uid that was seen.
+//! out to be taken. Server-side apply: a first write creates or is refused, so that nothing foreign is ever taken over, the
+//! uid is the precondition afterwards, and one replace goes where an apply leaves something behind that must go. A deletion
+//! goes last, after a live look, and names the uid that was seen.
 
 use kube::{
     Api, Client,
@@ -19,9 +19,14 @@ use crate::{
         compare::{loses, purge},
         is_ours,
     },
-    error::Error,
+    error::{Class, Error},
     vocabulary::FIELD_MANAGER,
 };
+
+/// The version of no object: an apply with it creates, and is a conflict where the name is taken. Versions are those of
+/// etcd, where the first write of all made a later one.
+/// <https://kubernetes.io/docs/reference/using-api/api-concepts/#resource-versions>
+const VERSION_OF_NOTHING: &str = "1";
 
 /// What became of a plan.
 #[derive(Debug, Default)]
@@ -38,16 +43,17 @@ pub struct Applied {
     pub failure: Option<Error>,
 }
 
-/// Runs a plan. `owner` is the uid of the `McpServer`.
+/// Runs a plan. `owner` is the uid of the `McpServer`. `look_first` looks before it makes anything: a name that was taken
+/// probably still is, and a write that is refused is a write.
 ///
 /// Nothing is written while a name is taken: half a server helps nobody.
-pub async fn apply(client: &Client, plan: Plan, owner: &str) -> Applied {
+pub async fn apply(client: &Client, plan: Plan, owner: &str, look_first: bool) -> Applied {
     let mut applied = Applied { conflicts: plan.conflicts, leftovers: plan.leftovers, ..Applied::default() };
     for step in plan.steps {
         if !applied.conflicts.is_empty() || !applied.leftovers.is_empty() {
             break;
         }
-        match write(client, &step, owner).await {
+        match write(client, &step, owner, look_first).await {
             Ok(Written::Object(object)) => applied.written.push((step.child.kind, object)),
             Ok(Written::Taken(Claim::Foreign)) => applied.conflicts.push(step.child.id()),
             Ok(Written::Taken(_)) => applied.leftovers.push(step.child.id()),
@@ -102,32 +108,65 @@ fn is_gone(error: &kube::Error) -> bool {
 }
 
 /// Writes one child.
-async fn write(client: &Client, step: &Step, owner: &str) -> Result<Written, Error> {
+async fn write(client: &Client, step: &Step, owner: &str, look_first: bool) -> Result<Written, Error> {
     let child = &step.child;
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &child.namespace, &child.kind.resource());
-    let mut live = step.live.clone();
-    if live.is_none()
-        && let Some(found) = call("get", &child.id(), api.get_opt(&child.name)).await?
-    {
-        let found = to_value(&found)?;
-        match claim(&found, owner, &child.server) {
-            Claim::Ours => live = Some(found),
-            taken => return Ok(Written::Taken(taken)),
-        }
-    }
-    if let Some(live) = &live {
-        drop_foreign(&api, child, live).await?;
-    }
-    let mut object = child.object.clone();
-    let uid = live.as_ref().and_then(|live| live.pointer("/metadata/uid"));
-    if let Some((uid, metadata)) = uid.zip(object.get_mut("metadata").and_then(Value::as_object_mut)) {
-        metadata.insert("uid".to_owned(), uid.clone());
-    }
-    let params = PatchParams::apply(FIELD_MANAGER).force();
-    let answer = to_value(&call("apply", &child.id(), api.patch(&child.name, &params, &Patch::Apply(&object))).await?)?;
+    let live = match &step.live {
+        Some(live) => live.clone(),
+        None => match first(&api, child, owner, look_first).await? {
+            First::Made(object) => return Ok(Written::Object(object)),
+            First::Ours(live) => live,
+            First::Taken(claim) => return Ok(Written::Taken(claim)),
+        },
+    };
+    drop_foreign(&api, child, &live).await?;
+    let answer = put(&api, child, live.pointer("/metadata/uid").map(|uid| ("uid", uid.clone()))).await?;
     // The store lagged: something foreign came in after it was filled.
     let replaced = drop_foreign(&api, child, &answer).await?;
     Ok(Written::Object(replaced.unwrap_or(answer)))
+}
+
+/// What became of a first write.
+enum First {
+    /// It made the object.
+    Made(Value),
+    /// The object is there and ours: the store did not know it yet.
+    Ours(Value),
+    /// The name is taken.
+    Taken(Claim),
+}
+
+/// Makes an object that the store does not know.
+async fn first(api: &Api<DynamicObject>, child: &Child, owner: &str, look_first: bool) -> Result<First, Error> {
+    let mut found = if look_first { look(api, child).await? } else { None };
+    if found.is_none() {
+        match put(api, child, Some(("resourceVersion", VERSION_OF_NOTHING.into()))).await {
+            Err(refused) if refused.class() == Class::Conflict => {
+                // Gone again: the next pass, at once, makes it.
+                found = Some(look(api, child).await?.ok_or(refused)?);
+            }
+            answer => return answer.map(First::Made),
+        }
+    }
+    let found = found.unwrap_or_default();
+    Ok(match claim(&found, owner, &child.server) {
+        Claim::Ours => First::Ours(found),
+        taken => First::Taken(taken),
+    })
+}
+
+async fn look(api: &Api<DynamicObject>, child: &Child) -> Result<Option<Value>, Error> {
+    call("get", &child.id(), api.get_opt(&child.name)).await?.as_ref().map(to_value).transpose()
+}
+
+/// Applies a child; `only_if` is a field of its metadata that is a precondition.
+async fn put(api: &Api<DynamicObject>, child: &Child, only_if: Option<(&str, Value)>) -> Result<Value, Error> {
+    let mut object = child.object.clone();
+    if let Some(((field, value), metadata)) = only_if.zip(object.get_mut("metadata").and_then(Value::as_object_mut)) {
+        metadata.insert(field.to_owned(), value);
+    }
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    to_value(&call("apply", &child.id(), api.patch(&child.name, &params, &Patch::Apply(&object))).await?)
 }
 
 /// Replaces an object that holds what an apply cannot take away. Goes before the apply too: what was exchanged by hand,

@@ -36,7 +36,7 @@ const fn right(
     Right { group, resource, verbs, names: &[], why }
 }
 
-/// get: a look before a first write, so that nothing foreign is taken over. create, patch: server-side apply.
+/// get: a look at what has the name of a first write, or is to be deleted. create, patch: server-side apply.
 const CHILD: &str = "A child of a server.";
 /// update: removes what others added and an apply cannot drop.
 const REPLACED: &[&str] = &["get", "list", "watch", "create", "patch", "update"];

@@ -14,11 +14,11 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{DynamicObject, ListParams, Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
 };
 use mcp_e2e::{
     install::{OPERATOR, OPERATOR_NAMESPACE},
-    suite::objects::Space,
+    suite::{foreign, objects::Space},
 };
 use serde_json::{Value, json};
 
@@ -182,24 +182,9 @@ fn vandal(resource: &str) -> Result<(Value, &'static str)> {
     })
 }
 
-fn child(space: &Space, resource: &str) -> Result<(Api<DynamicObject>, &'static str)> {
-    let (group, version, kind, name) = match resource {
-        "configmaps" => ("", "v1", "ConfigMap", "files-settings"),
-        "networkpolicies" => ("networking.k8s.io", "v1", "NetworkPolicy", "files"),
-        "services" => ("", "v1", "Service", "files"),
-        "deployments" => ("apps", "v1", "Deployment", "files"),
-        "poddisruptionbudgets" => ("policy", "v1", "PodDisruptionBudget", "files"),
-        other => bail!("{other} is no kind of a child"),
-    };
-    let kind = kube::core::GroupVersionKind::gvk(group, version, kind);
-    let mut resource_of = kube::core::ApiResource::from_gvk(&kind);
-    resource.clone_into(&mut resource_of.plural);
-    Ok((Api::namespaced_with(space.client.clone(), &space.name, &resource_of), name))
-}
-
 /// Adds something to the child of the server `files` that a replace alone takes away.
 pub(crate) async fn vandalise(space: &Space, resource: &str) -> Result<()> {
-    let (api, name) = child(space, resource)?;
+    let (api, name) = foreign::children(space, resource)?;
     let (patch, _) = vandal(resource)?;
     api.patch(name, &PatchParams::default(), &Patch::Merge(patch))
         .await
@@ -209,7 +194,7 @@ pub(crate) async fn vandalise(space: &Space, resource: &str) -> Result<()> {
 
 /// Whether that is still there.
 pub(crate) async fn is_vandalised(space: &Space, resource: &str) -> Result<bool> {
-    let (api, name) = child(space, resource)?;
+    let (api, name) = foreign::children(space, resource)?;
     let (_, pointer) = vandal(resource)?;
     Ok(serde_json::to_value(api.get(name).await?)?.pointer(pointer).is_some())
 }

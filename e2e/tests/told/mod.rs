@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use k8s_openapi::api::events::v1::Event as K8sEvent;
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
 };
 use mcp_e2e::suite::{
-    self,
+    self, foreign,
     objects::{SOON, version},
 };
 use serde_json::json;
@@ -29,6 +29,22 @@ pub(crate) async fn name_conflict(fixture: &Fixture) -> Result<()> {
     // What the message says to do helps, though nothing tells the operator that it was done.
     space.services().delete("files", &DeleteParams::default()).await?;
     space.condition("files", "Accepted=True/Valid", Duration::from_secs(30)).await?;
+    Ok(())
+}
+
+/// Each kind by itself: what is written before it is made, what comes after it is not.
+pub(crate) async fn every_name(fixture: &Fixture) -> Result<()> {
+    for resource in foreign::CHILDREN {
+        let space = fixture.space(&format!("taken-{resource}")).await?;
+        let theirs = foreign::create(&space, resource).await?;
+        space.apply("files", filesystem()).await?;
+        let message = space.condition("files", "Stalled=True/NameConflict", SOON).await?;
+        let name = theirs.name_any();
+        ensure!(message.contains(&format!(" {name} already")), "{resource}: {message}");
+        let (api, _) = foreign::children(&space, resource)?;
+        let now = api.get(&name).await?;
+        ensure!(now == theirs, "{resource}: made {theirs:?}, and now it is {now:?}");
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
-use mcp_crds::McpServer;
+use mcp_crds::{McpServer, McpServerStatus};
 use serde_json::Value;
 
 use super::publish;
@@ -16,6 +16,7 @@ use crate::{
     error::{Class, Error},
     observe::{Observed, key, observe},
     status::{self, Facts, Verdict, notes::notes, transitions::transitions},
+    vocabulary::Reason,
 };
 
 /// When a taken name is looked at again.
@@ -37,7 +38,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
                 Ok(key) => {
                     valid.probe_key = key;
                     let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
-                    (address, apply(&context.client, plan, &owner).await, None)
+                    (address, apply(&context.client, plan, &owner, taken(&observed.status)).await, None)
                 }
                 Err(error) => (address, Applied { failure: Some(error), ..Applied::default() }, None),
             }
@@ -112,6 +113,12 @@ async fn report(
 pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) -> Result<(), Error> {
     let verdict = Verdict::Failed { reason: error.reason(), message: error.to_string() };
     report(server, context, &observe(context, server), verdict, None).await.map(drop)
+}
+
+/// Whether the last pass found that a child's name is taken.
+fn taken(status: &McpServerStatus) -> bool {
+    let reasons = [Reason::NameConflict, Reason::WaitingForDeletion].map(Reason::as_str);
+    status.conditions.iter().any(|condition| reasons.contains(&condition.reason.as_str()))
 }
 
 fn verdict(server: &McpServer, problems: Option<Vec<desired::Problem>>, applied: &Applied) -> Verdict {
