@@ -116,7 +116,10 @@ impl Operator {
             .env("KUBECONFIG", home.path().join("kubeconfig"))
             .env("MCP_EKS_ADMIN_LISTEN", admin.to_string())
             .env("MCP_EKS_LEADER_ELECT", "false")
-            .env("MCP_EKS_LOG", if receiver.is_some() { "info,mcp_operator::client=debug" } else { "debug,mcp_operator=trace" })
+            .env(
+                "MCP_EKS_LOG",
+                if receiver.is_some() { "info,mcp_operator::client=debug" } else { "debug,mcp_operator=trace" },
+            )
             .env("MCP_EKS_LOG_FORMAT", "json")
             .envs(receiver.map(|receiver| ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{receiver}"))))
             .env("OTEL_RESOURCE_ATTRIBUTES", "k8s.pod.name=operator-1,k8s.namespace.name=mcp-eks-system")
