@@ -1,7 +1,7 @@
 //! `make aws-plan`, `make aws-up`, `make aws-down`: an environment of terraform/ in an account, or in an emulator.
 //!
 //! In: the environment's files, the caller's credentials. Out: what would change, or what changed and what to type next; or a
-//! refusal that lists everything that is missing at once. It makes what Terraform describes and nothing else: images, cluster
+//! refusal that names what is missing: programs and credentials first, then all quotas. It makes what Terraform describes and nothing else: images, cluster
 //! add-ons and the operator are the commands that it prints.
 
 mod next;

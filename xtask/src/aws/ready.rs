@@ -1,6 +1,6 @@
 //! What has to be there before Terraform is asked: programs, credentials; and before it destroys, what it did not make.
 //!
-//! In: PATH, the AWS CLI's answers. Out: what is missing, each with what to do, all of it at once.
+//! In: PATH, the AWS CLI's answers. Out: what is missing, with what to do.
 
 use serde_json::Value;
 

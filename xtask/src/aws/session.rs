@@ -44,6 +44,7 @@ impl<'a> Session<'a> {
         // Terraform runs in the environment's directory: a path from elsewhere must not depend on that.
         let work = work.canonicalize().with_context(|| format!("cannot find {}", work.display()))?;
         let emulated = options.emulator.iter().map(|it| emulated(it)).collect::<Result<Vec<_>>>()?;
+        for_everything(&emulated)?;
         let session = Self { place, terraform, directory, work, backend: options.backend_config.clone(), emulated };
         session.write_settings()?;
         Ok(session)
@@ -51,9 +52,12 @@ impl<'a> Session<'a> {
 
     /// Where the state is to be, and which services are whose, written before Terraform looks for them.
     fn write_settings(&self) -> Result<()> {
+        let file = self.place.root.join(&self.directory).join(BACKEND_FILE);
         if !self.backend.is_empty() {
-            let file = self.place.root.join(&self.directory).join(BACKEND_FILE);
             fs::write(&file, BACKEND).with_context(|| format!("cannot write {}", file.display()))?;
+        } else if file.exists() {
+            // Of an earlier call. Terraform says itself that the state is elsewhere, and asks before it leaves it.
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
         }
         if !self.emulated.is_empty() {
             let file = self.values();
@@ -154,6 +158,17 @@ fn emulated(given: &str) -> Result<(Option<String>, String)> {
     Ok((service, url.to_owned()))
 }
 
+/// Refuses emulators of some services alone: the others would be those of AWS, with the caller's credentials.
+fn for_everything(emulated: &[(Option<String>, String)]) -> Result<()> {
+    if emulated.is_empty() || emulated.iter().any(|(service, _)| service.is_none()) {
+        return Ok(());
+    }
+    bail!(
+        "--emulator: an address for everything expected beside those of single services, like http://127.0.0.1:4566; found \
+         none, and every other service would be that of AWS"
+    );
+}
+
 /// The text that a line of a tfvars file gives a name.
 fn text_value(text: &str, name: &str) -> Option<String> {
     let of_line = |line: &str| {
@@ -184,5 +199,13 @@ mod tests {
         for elsewhere in ["https://example.com", "ec2=http://10.0.0.1:1", "http://127.0.0.1.example.com:1"] {
             assert!(emulated(elsewhere).unwrap_err().to_string().contains("address of this machine"), "{elsewhere}");
         }
+    }
+    #[test]
+    fn no_service_is_left_to_aws_while_another_is_emulated() {
+        let given = |words: &[&str]| words.iter().map(|it| emulated(it)).collect::<Result<Vec<_>>>().unwrap();
+        assert!(for_everything(&given(&[])).is_ok());
+        assert!(for_everything(&given(&["cloudwatch=http://127.0.0.1:2", "http://127.0.0.1:1"])).is_ok());
+        let refused = for_everything(&given(&["cloudwatch=http://127.0.0.1:2"])).unwrap_err().to_string();
+        assert!(refused.contains("an address for everything"), "{refused}");
     }
 }
