@@ -1,4 +1,4 @@
-//! Keeps the probe's key: in one Secret of the operator's own namespace, so that all replicas have the same one and a
+//! Keeps the probe's key: in one Secret of the operator's own namespace, so that whoever leads has the same one and a
 //! restart changes nothing.
 //!
 //! In: that Secret, from a store that a watch fills. Out: the key. It is made when the first server needs it, by

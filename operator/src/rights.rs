@@ -1,8 +1,8 @@
 //! What the operator may do: one table, from which `cargo xtask rbacgen` writes every Role in `config/`.
 //!
-//! No wildcard, and no verb on roles, nodes, pods/exec, pods/attach or anybody's Secrets: the operator has one of its own,
-//! by name, in its own namespace. The audit log of suite api shows that every
-//! grant is used, those of the others that none is missing.
+//! No wildcard, and no verb on roles, nodes, pods/exec, pods/attach or anybody's Secrets. In its own namespace the operator
+//! may make Secrets, and see one, by name. The audit log of suite api shows that every grant is used, those of the others
+//! that none is missing.
 
 use crate::keeper;
 

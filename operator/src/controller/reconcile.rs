@@ -11,7 +11,7 @@ use super::publish;
 use crate::{
     apply::{Applied, apply},
     context::Context,
-    desired::{self, ChildKind, hosts},
+    desired::{self, ChildKind, config_map, hosts},
     diff::{self, Claim, claim},
     error::{Class, Error},
     observe::{Observed, key, observe},
@@ -87,7 +87,9 @@ async fn report(
     let reachable = observed.live.get(&ChildKind::Service).as_ref().is_some_and(ours);
     // An invalid spec has no address: the old one serves on.
     let url = address.clone().or_else(|| observed.status.address.clone()?.internal).filter(|_| reachable);
-    let shows = desired::is_guarded(&server.spec).then(|| context.keeper.known()).flatten();
+    // A paused or invalid server may know another key, or none: what it was told counts.
+    let told = observed.live.get(&ChildKind::ConfigMap).filter(ours);
+    let shows = context.keeper.known().filter(|key| told.is_some_and(|told| config_map::names_key(told, key.public())));
     let (probe, again) = context.probes.report(server, url.as_deref(), &observed.pods, shows.as_ref());
     let facts = Facts {
         verdict,

@@ -27,6 +27,13 @@ pub(super) fn build(server: &Valid) -> Option<ConfigMap> {
     })
 }
 
+/// Whether a ConfigMap tells its server this key of the probe.
+pub fn names_key(config_map: &Value, key: &str) -> bool {
+    let text = config_map.get("data").and_then(|data| data.get(FILE)).and_then(Value::as_str);
+    let settings: Option<Value> = text.and_then(|text| serde_yaml::from_str(text).ok());
+    settings.is_some_and(|settings| settings.get("probeKey").and_then(Value::as_str) == Some(key))
+}
+
 fn settings(server: &Valid, bundled: &Bundled) -> Value {
     let allowed: Vec<_> = hosts::internal(server).into_iter().chain(server.hosts.clone()).collect();
     let mut settings = bundled.settings.clone();
@@ -38,4 +45,17 @@ fn settings(server: &Valid, bundled: &Bundled) -> Value {
     // Pods and Services are called by address too, and a page can only rebind a name.
     settings.insert("ipHosts".to_owned(), json!("any"));
     Value::Object(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{json, names_key};
+
+    #[test]
+    fn a_server_that_was_told_another_key_or_none_is_not_told_this_one() {
+        let told = |text: &str| names_key(&json!({"data": {"settings.yaml": text}}), "b25l");
+        assert!(told("ipHosts: any\nprobeKey: b25l\n"));
+        assert!(!told("probeKey: dHdv") && !told("ipHosts: b25l") && !told(":"));
+        assert!(!names_key(&json!({}), "b25l"));
+    }
 }
