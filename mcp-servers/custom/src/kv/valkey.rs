@@ -28,11 +28,18 @@ pub(crate) struct Valkey {
     file: PathBuf,
     entries: usize,
     script: Script,
-    connection: Mutex<Option<Connection>>,
+    state: Mutex<State>,
 }
 
-/// A connection to what the file said. Once it broke it is not used again: the next request opens another, and so tells what is
-/// the case now.
+#[derive(Default)]
+struct State {
+    connection: Option<Connection>,
+    /// When the last connection could not be opened.
+    failed: Option<Instant>,
+}
+
+/// A connection to what the file said. Once it broke it is not used again: the next request opens another, and so tells
+/// what is the case now.
 struct Connection {
     url: String,
     opened: Instant,
@@ -50,12 +57,15 @@ impl Valkey {
     /// The store behind the URL in this file. Nothing is connected yet.
     pub(crate) fn new(file: PathBuf, entries: usize) -> Result<Self, String> {
         client(&read(&file)?)?;
-        Ok(Self { file, entries, script: Script::new(include_str!("valkey.lua")), connection: Mutex::default() })
+        Ok(Self { file, entries, script: Script::new(include_str!("valkey.lua")), state: Mutex::default() })
     }
 
-    /// The connection, and when it was opened; a new one when the file changed. A file that cannot be used changes nothing.
+    /// The connection, and when it was opened; a new one when the file changed. A file that cannot be used changes
+    /// nothing.
     async fn connection(&self) -> Result<(MultiplexedConnection, Instant), Trouble> {
-        let mut connection = self.connection.lock().await;
+        let asked = Instant::now();
+        let mut state = self.state.lock().await;
+        let State { connection, failed } = &mut *state;
         if let Some(known) = connection.as_mut() {
             if known.looked.elapsed() < RELOAD {
                 return Ok(known.line());
@@ -65,11 +75,17 @@ impl Valkey {
                 return Ok(known.line());
             }
         }
-        let opened = self.open().await;
-        let opened = opened.inspect_err(|error| tracing::error!(error, "the key-value store cannot be opened"));
-        match opened {
+        // Who waited while another found it away does not wait for the same once more.
+        if connection.is_none() && failed.is_some_and(|failed| failed >= asked) {
+            return Err(Trouble::Away("cannot be reached"));
+        }
+        match self.open().await {
             Ok(opened) => Ok(connection.insert(opened).line()),
-            Err(_) => connection.as_ref().map(Connection::line).ok_or(Trouble::Away("cannot be reached")),
+            Err(error) => {
+                tracing::error!(error, "the key-value store cannot be opened");
+                *failed = Some(Instant::now());
+                connection.as_ref().map(Connection::line).ok_or(Trouble::Away("cannot be reached"))
+            }
         }
     }
 
@@ -87,7 +103,7 @@ impl Valkey {
     async fn failed(&self, error: &RedisError, opened: Instant) -> Trouble {
         tracing::error!(error = category(error), "the key-value store failed");
         if error.is_io_error() || error.is_unrecoverable_error() {
-            self.connection.lock().await.take_if(|known| known.opened == opened);
+            self.state.lock().await.connection.take_if(|known| known.opened == opened);
         }
         Trouble::Away(if error.is_timeout() { "did not answer in time" } else { "failed" })
     }
@@ -184,5 +200,25 @@ impl Store for Valkey {
             Ok(Page { keys: keys.collect(), more })
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn callers_of_a_store_that_never_answers_wait_side_by_side() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("redis://{}/0", silent.local_addr().unwrap())).unwrap();
+        let store = Valkey::new(file.path().to_owned(), 10).unwrap();
+        let begun = Instant::now();
+        let answers = join_all((0..4).map(|_| store.connection())).await;
+        assert!(answers.iter().all(Result::is_err));
+        let took = begun.elapsed();
+        assert!(took < 2 * CONNECT_TIMEOUT, "{took:?}: one after another");
     }
 }
