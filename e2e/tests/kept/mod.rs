@@ -80,6 +80,10 @@ pub(crate) async fn key(fixture: &Fixture) -> Result<()> {
     let writes = fixture.writes_since(mark)?;
     ensure!(writes.is_empty(), "after a restart: {writes:?}");
     let log = fixture.operator.lock().await.log()?;
-    ensure!(log.contains(&second) && !log.contains("Bearer"), "the log has the public key, and no token");
+    let der = secrets.get(SECRET).await?.data.and_then(|mut data| data.remove("private.der")).context("no key")?;
+    ensure!(log.contains(&second), "the log does not name the public key");
+    for shown in [serde_json::to_string(&der)?.trim_matches('"').to_owned(), format!("{:?}", der.0)] {
+        ensure!(!log.contains(&shown), "the private key is in the log");
+    }
     Ok(())
 }
