@@ -138,17 +138,15 @@ enum First {
 
 /// Makes an object that the store does not know.
 async fn first(api: &Api<DynamicObject>, child: &Child, owner: &str, look_first: bool) -> Result<First, Error> {
-    let mut found = if look_first { look(api, child).await? } else { None };
-    if found.is_none() {
-        match put(api, child, Some(("resourceVersion", VERSION_OF_NOTHING.into()))).await {
-            Err(refused) if refused.class() == Class::Conflict => {
-                // Gone again: the next pass, at once, makes it.
-                found = Some(look(api, child).await?.ok_or(refused)?);
-            }
+    let seen = if look_first { look(api, child).await? } else { None };
+    let found = match seen {
+        Some(found) => found,
+        None => match put(api, child, Some(("resourceVersion", VERSION_OF_NOTHING.into()))).await {
+            // Gone again: the next pass, at once, makes it.
+            Err(refused) if refused.class() == Class::Conflict => look(api, child).await?.ok_or(refused)?,
             answer => return answer.map(First::Made),
-        }
-    }
-    let found = found.unwrap_or_default();
+        },
+    };
     Ok(match claim(&found, owner, &child.server) {
         Claim::Ours => First::Ours(found),
         taken => First::Taken(taken),
