@@ -38,8 +38,11 @@ use crate::{
 /// Makes the client. `identity` becomes part of the User-Agent, so that an audit log tells operators apart.
 pub fn connect(mut config: Config, identity: &str, fence: &Fence, metrics: &Metrics) -> anyhow::Result<Client> {
     if let Some(proxy) = &config.proxy_url {
+        // Without the user and password that may stand before it.
+        let proxy = proxy.host().unwrap_or("without a host");
         bail!(
-            "the kubeconfig asks for the proxy {proxy}: expected none, the operator talks to the API server directly"
+            "the kubeconfig or HTTPS_PROXY asks for a proxy ({proxy}): expected none, the operator talks to the API server \
+             directly"
         );
     }
     let agent = format!("mcp-eks-operator/{} ({identity})", env!("CARGO_PKG_VERSION"));
@@ -73,6 +76,7 @@ where
     connector.set_connect_timeout(config.connect_timeout);
     connector.set_read_timeout(config.read_timeout);
     connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
     let stack = ServiceBuilder::new()
         .layer(config.base_uri_layer())
         .option_layer(config.auth_layer()?)

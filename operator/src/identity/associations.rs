@@ -116,8 +116,8 @@ pub struct Change {
 /// The associations of one cluster.
 ///
 /// # Guarantees
-/// A call returns within a deadline. A write that fails with [`Class::Lost`](super::Class::Lost) may have been done; one
-/// that fails with another class was not.
+/// A call of one request returns within a deadline. A write that was refused was not done; one whose answer is
+/// [`Class::Lost`](super::Class::Lost), or that failed in AWS or on the way, may have been.
 ///
 /// # Caveats
 /// AWS is consistent in the end only: lists and descriptions may show for some seconds what was before a write, and a pod

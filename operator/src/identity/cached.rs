@@ -6,7 +6,7 @@
 //! it is looked up after [`SETTLE`], once for all that was written meanwhile.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -127,7 +127,7 @@ impl<A: Associations> Cached<A> {
         self.memory(|memory| {
             memory.expected.retain(|_, expected| expected.until > asked);
             // What is not listed any more is not asked for again; what was just made is not listed yet.
-            let listed: std::collections::HashSet<_> = by_key.values().flatten().map(|item| item.id.as_str()).collect();
+            let listed: HashSet<_> = by_key.values().flatten().map(|item| item.id.as_str()).collect();
             memory.described.retain(|id, (at, _)| listed.contains(id.as_str()) || asked - *at < SETTLE);
         });
         Ok(List { asked, by_key })

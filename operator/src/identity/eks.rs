@@ -2,7 +2,7 @@
 //!
 //! In: calls. Out: answers within a deadline, or a [`Failure`] by class. The SDK repeats what may be repeated, a few times;
 //! every request is the same one the second time (one token, the same content), so nothing is done twice. All servers
-//! together send a few requests a second at most. Nothing secret gets into a message.
+//! together begin a few calls a second at most. Nothing secret gets into a message.
 
 use std::{error::Error, num::NonZeroU32, time::Duration};
 
@@ -49,7 +49,7 @@ pub struct Settings {
     /// Where EKS answers, instead of its public endpoint: a VPC endpoint, or an emulator.
     #[arg(long, env = "AWS_ENDPOINT_URL_EKS", value_name = "URL")]
     pub eks_endpoint: Option<String>,
-    /// Requests a second that are sent to EKS at most.
+    /// Calls to EKS that are begun in a second at most; what the SDK repeats after a fault comes on top.
     #[arg(long, env = "MCP_EKS_EKS_REQUESTS_PER_SECOND", value_name = "NUMBER", default_value = "5")]
     pub eks_requests_per_second: NonZeroU32,
 }

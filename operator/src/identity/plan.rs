@@ -139,7 +139,7 @@ pub fn next(intent: Intent<'_>, seen: &Seen<'_>) -> Next {
         _ => return Next::Wait("AWS shows two associations of one ServiceAccount: one of them is going"),
     };
     if matches!(seen.written, Some(Written::Deleted(id)) if *id == listed.id) {
-        return Next::Wait(STALE);
+        return Next::Wait(NOT_SHOWN);
     }
     let Some(found) = seen.described.filter(|found| found.id == listed.id) else {
         return Next::Look(listed.id.clone());
@@ -155,12 +155,12 @@ pub fn next(intent: Intent<'_>, seen: &Seen<'_>) -> Next {
 /// Decides by what was written, while AWS shows what was before.
 fn stale(intent: Intent<'_>, written: &Association) -> Next {
     match decide(intent, written) {
-        Next::Have(_) => Next::Wait(STALE),
+        Next::Have(_) => Next::Wait(NOT_SHOWN),
         next => next,
     }
 }
 
-const STALE: &str = "AWS does not show yet what was written";
+const NOT_SHOWN: &str = "AWS does not show yet what was written";
 
 fn decide(intent: Intent<'_>, found: &Association) -> Next {
     let whose = whose(found, intent.owner());
@@ -180,7 +180,7 @@ fn decide(intent: Intent<'_>, found: &Association) -> Next {
 fn absent(intent: Intent<'_>, seen: &Seen<'_>) -> Next {
     let last = seen.last;
     match intent {
-        Intent::Have(_) if matches!(seen.written, Some(Written::Is(_))) => Next::Wait(STALE),
+        Intent::Have(_) if matches!(seen.written, Some(Written::Is(_))) => Next::Wait(NOT_SHOWN),
         Intent::Have(wish) => Next::Create(New {
             key: wish.key.clone(),
             grant: wish.grant.clone(),

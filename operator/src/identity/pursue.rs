@@ -87,7 +87,7 @@ async fn step(aws: &dyn Associations, intent: Intent<'_>, key: &Key, memory: &Me
             Next::Look(id) => match if live { aws.describe(&id) } else { aws.described(&id) }.await {
                 Ok(found) if found.id == id => described = Some(found),
                 Ok(found) => return Err(strange(Call::Describe, &id, &format!("AWS described {} instead", found.id))),
-                Err(failure) if failure.class == Class::NotFound => return Ok(Outcome::Wait(STALE)),
+                Err(failure) if failure.class == Class::NotFound => return Ok(Outcome::Wait(STILL_LISTED)),
                 Err(failure) => return Err(failure),
             },
             Next::Create(new) => {
@@ -100,18 +100,18 @@ async fn step(aws: &dyn Associations, intent: Intent<'_>, key: &Key, memory: &Me
             Next::Update { id, change } => {
                 return match aws.update(&id, &change).await {
                     Ok(changed) => taken(intent, changed),
-                    Err(failure) if failure.class == Class::NotFound => Ok(Outcome::Wait(STALE)),
+                    Err(failure) if failure.class == Class::NotFound => Ok(Outcome::Wait(STILL_LISTED)),
                     Err(failure) => Err(failure),
                 };
             }
             Next::Tag { arn, tags } => {
-                let Some(mut tagged) = described else { return Ok(Outcome::Wait(STALE)) };
+                let Some(mut tagged) = described else { return Ok(Outcome::Wait(STILL_LISTED)) };
                 return match aws.tag(&arn, &tags).await {
                     Ok(()) => {
                         tagged.tags.extend(tags);
                         Ok(Outcome::Wrote(Call::Tag, Written::Is(Box::new(tagged))))
                     }
-                    Err(failure) if failure.class == Class::NotFound => Ok(Outcome::Wait(STALE)),
+                    Err(failure) if failure.class == Class::NotFound => Ok(Outcome::Wait(STILL_LISTED)),
                     Err(failure) => Err(failure),
                 };
             }
@@ -153,7 +153,7 @@ fn fields(change: &Change) -> Vec<&'static str> {
     fields.into_iter().filter_map(|(name, changes)| changes.then_some(name)).collect()
 }
 
-const STALE: &str = "AWS still lists an association that is gone";
+const STILL_LISTED: &str = "AWS still lists an association that is gone";
 const IN_USE: &str = "AWS has an association of this ServiceAccount that it does not list yet, or that is going";
 
 fn strange(call: Call, subject: &str, message: &str) -> Failure {

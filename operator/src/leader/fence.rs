@@ -2,7 +2,7 @@
 //!
 //! In: every request of the client. Out: the request, or an error in its place. A service under the client and not a
 //! question asked before a write: a process that was stopped in the middle of a pass goes on in the middle of it. The
-//! second look is in [`super::stream`], at the socket: a request waits for its connection, and may be stopped there.
+//! second look is in [`super::socket`], at the socket: a request waits for its connection, and may be stopped there.
 //!
 //! Guarantee: a byte of a write reaches the socket only within [`super::RENEW_DEADLINE`] of the moment at which the last
 //! good renewal was asked for; others take the Lease [`super::LEASE_DURATION`] after that moment at the earliest.
@@ -94,7 +94,7 @@ impl fmt::Debug for Fence {
 
 /// Why a request did not leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not sent: this operator does not lead (any more), and only the leader writes")]
+#[error("not sent, or its answer not waited for: this operator does not lead (any more), and only the leader writes")]
 pub struct Fenced;
 
 /// Two ways to one API server: reads go the first, writes the second and only while the fence is open.
