@@ -46,7 +46,7 @@ pub fn notes(last: &[Condition], next: &[Condition]) -> Vec<Note> {
 /// The reason, if a condition's change is news.
 fn news(before: Option<&Condition>, after: &Condition) -> Option<Reason> {
     // They say again what the others say, and come and go with them.
-    let echoes = [ConditionType::Available, ConditionType::Reconciling];
+    let echoes = [ConditionType::Available, ConditionType::Verified, ConditionType::Reconciling];
     if echoes.iter().any(|kind| kind.as_str() == after.type_) {
         return None;
     }
@@ -66,6 +66,7 @@ const fn on_its_way(reason: Reason) -> bool {
             | Reason::Progressing
             | Reason::WaitingForPods
             | Reason::WaitingForDeletion
+            | Reason::Probing
             | Reason::ScaledToZero
     )
 }
@@ -73,9 +74,12 @@ const fn on_its_way(reason: Reason) -> bool {
 /// Everything warns but what is good, or asked for.
 const fn severity(reason: Reason) -> Severity {
     match reason {
-        Reason::Serving | Reason::Valid | Reason::Progressing | Reason::WaitingForDeletion | Reason::ScaledToZero => {
-            Severity::Normal
-        }
+        Reason::Serving
+        | Reason::Valid
+        | Reason::Progressing
+        | Reason::WaitingForDeletion
+        | Reason::Probing
+        | Reason::ScaledToZero => Severity::Normal,
         _ => Severity::Warning,
     }
 }
@@ -115,7 +119,12 @@ mod tests {
         "Available=False/WaitingForPods",
         "Reconciling=True/Progressing",
     ];
-    const SERVING: &[&str] = &["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving"];
+    const SERVING: &[&str] =
+        &["Ready=True/Serving", "Accepted=True/Valid", "Available=True/Serving", "Verified=True/ToolsListed"];
+    const ASKED: &[&str] =
+        &["Ready=False/Probing", "Accepted=True/Valid", "Available=True/Serving", "Verified=Unknown/Probing"];
+    const MUTE: &[&str] =
+        &["Ready=False/ProbeFailed", "Accepted=True/Valid", "Available=True/Serving", "Verified=False/ProbeFailed"];
     const INVALID: &[&str] =
         &["Ready=True/Serving", "Accepted=False/InvalidSpec", "Available=True/Serving", "Stalled=True/InvalidSpec"];
     const STARTING: &[&str] = &["Ready=False/WaitingForPods", "Accepted=True/Valid", "Available=False/WaitingForPods"];
@@ -127,6 +136,9 @@ mod tests {
         let cases: &[(&[&str], &[&str], &[&str])] = &[
             (&[], NEW, &[]),
             (NEW, STARTING, &[]),
+            (STARTING, ASKED, &[]),
+            (ASKED, SERVING, &["Normal Serving"]),
+            (ASKED, MUTE, &["Warning ProbeFailed"]),
             (STARTING, SERVING, &["Normal Serving"]),
             (STARTING, CRASHING, &["Warning PodsCrashLooping"]),
             (CRASHING, STARTING, &[]),
