@@ -17,8 +17,18 @@ use kube::{
 };
 
 use crate::{
-    controller::backoff::Backoff, desired::Defaults, events::Events, index::Index, keeper::Keeper, leader::Leadership,
-    listed::Presence, metrics::Metrics, mounts::Mounts, observe::Recent, probe::Probes, progress::Progress,
+    controller::{backoff::Backoff, pace::Pace},
+    desired::Defaults,
+    events::Events,
+    index::Index,
+    keeper::Keeper,
+    leader::Leadership,
+    listed::Presence,
+    metrics::Metrics,
+    mounts::Mounts,
+    observe::Recent,
+    probe::Probes,
+    progress::Progress,
 };
 
 /// Longest wait for one answer of the API server.
@@ -39,6 +49,8 @@ pub struct Context {
     pub recent: Recent,
     /// Who failed how often.
     pub backoff: Backoff,
+    /// Steps that wait for the next one.
+    pub pace: Pace,
     /// What the watchdog looks at.
     pub progress: Progress,
     /// What people are told.

@@ -19,7 +19,7 @@ use kube::{
 use mcp_crds::McpServer;
 use mcp_operator::{
     context::{Context, Optional, Stores},
-    controller::{backoff::Backoff, reconcile::reconcile, watches::scaled_object},
+    controller::{backoff::Backoff, pace::Pace, reconcile::reconcile, watches::scaled_object},
     desired::Defaults,
     error::{Class, Error},
     events::Events,
@@ -138,6 +138,7 @@ fn context(client: Client) -> Context {
         defaults,
         progress: Progress::default(),
         recent: Recent::default(),
+        pace: Pace::default(),
         backoff: Backoff::default(),
         metrics: Arc::default(),
         probes: Probes::new(

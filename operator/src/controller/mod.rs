@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod guard;
+pub mod pace;
 pub mod publish;
 pub mod reconcile;
 pub mod watches;

@@ -1,6 +1,6 @@
 //! The pipeline on one screen: observe → validate → desired → diff → apply → status → write.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use kube::{ResourceExt, runtime::controller::Action};
@@ -15,7 +15,7 @@ use crate::{
     diff::{self, Claim, claim},
     error::{Class, Error},
     observe::{Observed, key, observe},
-    status::{self, Facts, Verdict, notes::notes, transitions::transitions},
+    status::{self, Facts, Verdict, notes::notes, progress::is_progress, transitions::transitions},
     vocabulary::Reason,
 };
 
@@ -73,7 +73,8 @@ async fn probe_key(server: &McpServer, context: &Context) -> Result<Option<Strin
     Ok(Some(context.keeper.key().await?.public().to_owned()))
 }
 
-/// Publishes how it went, if that differs from what is published. Returns when the probe wants to be asked again.
+/// Publishes how it went, if that differs from what is published; a step on the way may wait for the next one. Returns when
+/// to look again: the probe wants to be asked, or a step has waited long enough.
 async fn report(
     server: &McpServer,
     context: &Context,
@@ -101,13 +102,21 @@ async fn report(
         probe,
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
-    if status != observed.status {
-        let answer = publish::status(&context.client, server, &status).await?;
-        context.recent.remember(key("McpServer", server), answer);
-        let (before, after) = (&observed.status.conditions, &status.conditions);
-        context.metrics.transitions(&transitions(before, after));
-        context.events.publish(server, notes(before, after)).await;
+    if status == observed.status {
+        context.pace.settled(&owner);
+        return Ok(again);
     }
+    if is_progress(&observed.status, &status)
+        && let Some(wait) = context.pace.hold(&owner, Instant::now())
+    {
+        return Ok(again.into_iter().chain([wait]).min());
+    }
+    let answer = publish::status(&context.client, server, &status).await?;
+    context.pace.settled(&owner);
+    context.recent.remember(key("McpServer", server), answer);
+    let (before, after) = (&observed.status.conditions, &status.conditions);
+    context.metrics.transitions(&transitions(before, after));
+    context.events.publish(server, notes(before, after)).await;
     Ok(again)
 }
 

@@ -7,6 +7,7 @@ mod asked;
 pub mod conditions;
 pub mod notes;
 pub mod pods;
+pub mod progress;
 pub mod rollout;
 pub mod transitions;
 pub mod verified;
