@@ -219,7 +219,8 @@ fn wrong_settings_of_the_audit_are_told_together() {
     let output = Command::new(DEMO).args(arguments).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let told = String::from_utf8(output.stderr).unwrap();
-    for part in ["\"paper\"", "the log agent", "--audit-postgres FILE", "\"perhaps\"", "4 settings are wrong"] {
+    let logs = if cfg!(feature = "cloudwatch-logs") { "--audit-log-group NAME" } else { "the log agent" };
+    for part in ["\"paper\"", logs, "--audit-postgres FILE", "\"perhaps\"", "4 settings are wrong"] {
         assert!(told.contains(part), "no {part} in {told}");
     }
 }

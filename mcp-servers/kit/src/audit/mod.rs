@@ -4,7 +4,10 @@
 //! changes something is recorded before it begins; where records are required it does not begin without. Nothing a call
 //! waits for here is unbounded, and reads never fail for want of a record.
 
+#[cfg(feature = "cloudwatch-logs")]
+mod cloudwatch;
 mod command;
+mod keep;
 mod postgres;
 mod queue;
 mod record;
@@ -42,6 +45,9 @@ const CLOSING: Duration = Duration::from_secs(2);
 pub(crate) struct Settings {
     pub(crate) stdout: bool,
     pub(crate) postgres: Option<Postgres>,
+    /// The log group in CloudWatch Logs.
+    #[cfg(feature = "cloudwatch-logs")]
+    pub(crate) log_group: Option<String>,
     pub(crate) required: bool,
     /// Who writes: the name or uid of the pod.
     pub(crate) writer: String,
@@ -108,13 +114,14 @@ impl Audit {
             ends.push(ended);
         }
         if let Some(settings) = settings.postgres.clone() {
-            let (queue, items) = Queue::new(Wants::Changes, State::new("postgres", Arc::clone(metrics)));
-            let (state, chain) = (Arc::clone(&queue.state), chain("postgres"));
-            let (end, ended) = oneshot::channel();
-            tokio::spawn(async move {
-                postgres::write(items, state, chain, settings).await;
-                let _ = end.send(());
-            });
+            let (queue, ended) = started("postgres", metrics, chain("postgres"), postgres::Tables::new(settings));
+            queues.push(queue);
+            ends.push(ended);
+        }
+        #[cfg(feature = "cloudwatch-logs")]
+        if let Some(group) = settings.log_group.clone() {
+            let store = cloudwatch::CloudWatch::new(group);
+            let (queue, ended) = started("cloudwatch-logs", metrics, chain("cloudwatch-logs"), store);
             queues.push(queue);
             ends.push(ended);
         }
@@ -190,6 +197,23 @@ impl Audit {
         let changes = open.changes;
         self.queues.iter().filter(move |queue| changes || queue.wants == Wants::Everything)
     }
+}
+
+/// Starts the writer before a store that may be away.
+fn started(
+    name: &'static str,
+    metrics: &Arc<Metrics>,
+    chain: Chain,
+    store: impl keep::Store + 'static,
+) -> (Queue, oneshot::Receiver<()>) {
+    let (queue, items) = Queue::new(Wants::Changes, State::new(name, Arc::clone(metrics)));
+    let state = Arc::clone(&queue.state);
+    let (end, ended) = oneshot::channel();
+    tokio::spawn(async move {
+        keep::write(items, state, chain, store).await;
+        let _ = end.send(());
+    });
+    (queue, ended)
 }
 
 fn to_stdout(items: Receiver<Item>, state: &Arc<State>, chain: Chain) {

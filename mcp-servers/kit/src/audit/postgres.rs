@@ -1,7 +1,7 @@
 //! Records in PostgreSQL: rows of an append-only table (see `schema.sql`), and checkpoints that anchor the chain.
 //!
-//! In: the queue. Out: every record once, in order, whatever happens to connections: what is not known to be stored is sent
-//! again. The address is read from its file at every connection, so that a new password counts at the next one.
+//! In: lines. Out: each of them once, however often it is sent. The address is read from its file at every connection, so that
+//! a new password counts at the next one.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,27 +11,18 @@ use std::{
 
 use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer, pki_types::pem::PemObject};
 use serde::Serialize;
-use tokio::{
-    sync::{mpsc::Receiver, oneshot},
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::Instant;
 use tokio_postgres::{Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    queue::{Item, State},
-    record::{Chain, Event, GENESIS, Line, now, seal},
+    keep::{ATTEMPT, IDLE, Store},
+    record::{GENESIS, Line, now, seal},
     verify::Checkpoint,
 };
 
-/// Rows of one transaction.
-const BATCH: usize = 128;
-/// The longest one attempt may take, connecting included.
-const ATTEMPT: Duration = Duration::from_secs(4);
-/// Between attempts, doubled up to the second.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// A checkpoint is due with the first record, after so many more, after so long, and at the end.
-const CHECKPOINT: (u64, Duration) = (64, Duration::from_secs(10));
+const CHECKPOINT: (u64, Duration) = (64, IDLE);
 /// Holds for the length of a transaction that adds a checkpoint: their numbers have no gap.
 const LOCK: i64 = 0x6d63_7061_7564_6974;
 
@@ -128,75 +119,23 @@ async fn read(path: &Path) -> Result<String, Trouble> {
     read.map_err(|error| Trouble::File { path: path.to_owned(), error })
 }
 
-/// Writes until the chain is closed.
-pub(super) async fn write(mut items: Receiver<Item>, state: Arc<State>, mut chain: Chain, settings: Settings) {
-    let mut store = Store { settings, connection: None, anchored: None };
-    let mut batch = Vec::with_capacity(BATCH);
-    // A database that is not there is known before the first call.
-    store.keep(&state, &chain.id, &[], false).await;
-    loop {
-        let idle = sleep(CHECKPOINT.1);
-        let received = tokio::select! {
-            received = items.recv_many(&mut batch, BATCH) => received,
-            () = store.broken(), if !state.is_failing() => 0,
-            () = idle => 0,
-        };
-        if received == 0 && items.is_closed() && items.is_empty() {
-            return;
-        }
-        let mut lost = state.take_lost();
-        let (mut lines, mut waiting) = (Vec::with_capacity(received), Vec::<oneshot::Sender<()>>::new());
-        let mut closed = false;
-        for Item { record, stored } in batch.drain(..) {
-            closed |= record.event == Event::Closed;
-            lines.push(chain.append(&record, std::mem::take(&mut lost)));
-            waiting.extend(stored);
-        }
-        store.keep(&state, &chain.id, &lines, closed).await;
-        state.wrote(lines.len());
-        for stored in waiting {
-            let _ = stored.send(());
-        }
-        if closed {
-            return;
-        }
-    }
-}
-
 /// The tables, through a connection that may come and go.
-struct Store {
+pub(super) struct Tables {
     settings: Settings,
     connection: Option<Connection>,
     /// The last line a checkpoint names, and when it was written; and the last line there is.
     anchored: Option<(u64, Instant, Line)>,
 }
 
-impl Store {
-    /// Stores lines, however often that has to be tried.
-    async fn keep(&mut self, state: &State, chain: &str, lines: &[Line], last: bool) {
-        let mut pause = PAUSE.0;
-        loop {
-            let attempt = timeout(ATTEMPT, self.attempt(chain, lines, last)).await.unwrap_or(Err(Trouble::Slow));
-            match attempt {
-                Ok(()) => {
-                    if state.is_failing() {
-                        tracing::info!("audit records are stored in PostgreSQL again");
-                        state.set_failing(false);
-                    }
-                    return;
-                }
-                Err(error) => {
-                    if !state.is_failing() {
-                        tracing::error!(%error, "audit records cannot be stored in PostgreSQL");
-                    }
-                    state.set_failing(true);
-                    self.connection = None;
-                }
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
-        }
+impl Tables {
+    pub(super) const fn new(settings: Settings) -> Self {
+        Self { settings, connection: None, anchored: None }
     }
+}
+
+impl Store for Tables {
+    const NAME: &'static str = "PostgreSQL";
+    type Trouble = Trouble;
 
     async fn attempt(&mut self, chain: &str, lines: &[Line], last: bool) -> Result<(), Trouble> {
         let connection = match self.connection.take() {
@@ -235,7 +174,15 @@ impl Store {
         Ok(())
     }
 
-    /// Resolves when the connection is gone.
+    fn slow() -> Trouble {
+        Trouble::Slow
+    }
+
+    fn forget(&mut self) {
+        self.connection = None;
+    }
+
+    /// When the connection is gone.
     async fn broken(&mut self) {
         match &mut self.connection {
             Some(connection) => {

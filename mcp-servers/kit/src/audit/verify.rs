@@ -1,6 +1,6 @@
 //! Walks chains and names what is wrong with them. Knows lines and checkpoints, and not where they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use serde::Deserialize;
 
@@ -8,6 +8,8 @@ use super::record::{GENESIS, hex};
 
 /// Findings that are told one by one.
 const FINDINGS: usize = 50;
+/// How far back a line may be there again: what a writer that got no answer sends a second time.
+const AGAIN: usize = 256;
 
 /// What a line says of its place.
 #[derive(Deserialize)]
@@ -48,6 +50,10 @@ struct Walk {
     head: String,
     closed: bool,
     lost: u64,
+    /// The last lines, by place and hash.
+    recent: VecDeque<(u64, String)>,
+    /// Lines that were there again, word for word.
+    again: u64,
     /// Hashes at the places that checkpoints name.
     anchors: BTreeMap<u64, Option<String>>,
     /// After its first defect a chain has nothing more to say.
@@ -99,14 +105,20 @@ impl Report {
 
     /// Takes the next line of its chain. `row` is where the store says it belongs.
     pub(super) fn line(&mut self, text: &str, row: Option<(&str, u64)>) {
-        self.records += 1;
         let place = serde_json::from_str::<Place>(text).ok().filter(|place| place.kind == "audit");
         let Some(place) = place else {
+            self.records += 1;
             let at = row.map_or_else(|| "a line".to_owned(), |(chain, at)| format!("chain {chain}: record {at}"));
             return self.find(format!("{at} was altered: it is no audit record"));
         };
         let (chain, at) = row.unwrap_or((&place.chain, place.sequence));
         let walk = self.chains.entry(chain.to_owned()).or_default();
+        // It changes nothing, and says nothing new.
+        if row.is_none() && walk.has(at, &place.hash) && sealed(text, &place.hash) {
+            walk.again += 1;
+            return;
+        }
+        self.records += 1;
         if let Some(anchor) = walk.anchors.get_mut(&at) {
             *anchor = Some(place.hash.clone());
         }
@@ -134,6 +146,8 @@ impl Report {
             None
         };
         walk.next = at + 1;
+        walk.recent.truncate(AGAIN - 1);
+        walk.recent.push_front((at, place.hash.clone()));
         walk.head = place.hash;
         walk.closed = place.event == "closed";
         walk.lost += place.lost;
@@ -191,6 +205,13 @@ impl Report {
         if lost > 0 {
             let _ = writeln!(text, "{lost} records were lost by their writers, who say so themselves");
         }
+        let again: u64 = self.chains.values().map(|walk| walk.again).sum();
+        if again > 0 {
+            let _ = writeln!(
+                text,
+                "{again} lines are there again, word for word: a writer had no answer and sent them twice"
+            );
+        }
         if let Some(last) = self.checkpoints.last() {
             let _ = writeln!(
                 text,
@@ -218,9 +239,24 @@ impl Report {
     }
 }
 
+impl Walk {
+    fn has(&self, at: u64, hash: &str) -> bool {
+        at < self.next && self.recent.iter().any(|(there, known)| *there == at && known == hash)
+    }
+}
+
 impl Default for Walk {
     fn default() -> Self {
-        Self { next: 0, head: GENESIS.to_owned(), closed: false, lost: 0, anchors: BTreeMap::new(), broken: false }
+        Self {
+            next: 0,
+            head: GENESIS.to_owned(),
+            closed: false,
+            lost: 0,
+            recent: VecDeque::new(),
+            again: 0,
+            anchors: BTreeMap::new(),
+            broken: false,
+        }
     }
 }
 
@@ -258,6 +294,13 @@ mod tests {
     }
 
     #[test]
+    fn lines_that_were_sent_again_are_told_and_not_held_against_a_chain() {
+        let whole = lines("a", 6);
+        let (told, good) = walked(&[&whole[..4], &whole[2..]].concat());
+        assert!(good && told.contains("6 records in 1 chains") && told.contains("2 lines are there again"), "{told}");
+    }
+
+    #[test]
     fn what_was_done_to_a_chain_is_named() {
         let whole = lines("a", 6);
         let without = |index: usize| [&whole[..index], &whole[index + 1..]].concat();
@@ -276,7 +319,8 @@ mod tests {
             ([&whole[..2], &whole[4..]].concat(), "chain a: records 2 to 3 are missing"),
             (with(3, whole[3].replace("\"wait\"", "\"ask\"")), "chain a: record 3 was altered"),
             (with(3, resealed), "chain a: record 4 does not follow"),
-            (with(3, whole[2].clone()), "chain a: record 2 is there twice"),
+            (with(3, whole[2].clone()), "chain a: record 3 is missing"),
+            ([&whole[..3], &[whole[2].replace("\"wait\"", "\"ask\"")]].concat(), "chain a: record 2 is there twice"),
             (with(3, "{}".to_owned()), "it is no audit record"),
         ] {
             let (told, good) = walked(&tampered);

@@ -7,16 +7,16 @@ use clap::Arg;
 use super::{flag, repeated, sources::Sources};
 use crate::audit::{Postgres, Settings};
 
-const SINKS: &str = "stdout or postgres";
+const SINKS: &str = "stdout, postgres or cloudwatch-logs";
 
 /// The flags of these settings.
-pub(crate) fn flags() -> [Arg; 5] {
+pub(crate) fn flags() -> [Arg; 6] {
     [
         repeated(
             "audit",
             "SINK,...",
             "Where audit records go: stdout (every call and refusal, as JSON lines), postgres (refusals, and calls of tools \
-             that change something), or none [default: stdout]",
+             that change something), cloudwatch-logs (the same), or none [default: stdout]",
         ),
         flag(
             "audit-required",
@@ -33,6 +33,11 @@ pub(crate) fn flags() -> [Arg; 5] {
             "FILE",
             "Certificates that database is trusted by, as PEM [default: those browsers trust]",
         ),
+        flag(
+            "audit-log-group",
+            "NAME",
+            "The log group for --audit cloudwatch-logs, in the region of the environment; it has to be there",
+        ),
         flag("audit-writer", "NAME", "Who writes the records: the uid of the pod [default: the name of the host]"),
     ]
 }
@@ -40,21 +45,18 @@ pub(crate) fn flags() -> [Arg; 5] {
 /// Reads and checks them; `None` exactly when there were problems.
 pub(crate) fn audit(sources: &mut Sources) -> Option<Settings> {
     let given = sources.many("audit");
-    let (mut stdout, mut wants_postgres, mut good) = (given.is_empty(), false, true);
+    let (mut stdout, mut wants_postgres, mut wants_logs, mut good) = (given.is_empty(), false, false, true);
     for sink in &given {
         match sink.text.as_str() {
             "stdout" => stdout = true,
             "postgres" => wants_postgres = true,
             "none" if given.len() == 1 => {}
+            "cloudwatch-logs" if cfg!(feature = "cloudwatch-logs") => wants_logs = true,
             "cloudwatch-logs" => {
                 good = false;
+                let found = "\"cloudwatch-logs\", which this server is built without";
                 let mend = "write stdout: the log agent of the node ships it to CloudWatch Logs";
-                sources.problems.add(
-                    &sink.at,
-                    SINKS,
-                    "\"cloudwatch-logs\", which this server cannot reach itself",
-                    mend,
-                );
+                sources.problems.add(&sink.at, "stdout or postgres", found, mend);
             }
             other => {
                 good = false;
@@ -70,15 +72,18 @@ pub(crate) fn audit(sources: &mut Sources) -> Option<Settings> {
             false
         }),
     };
-    if required && !stdout && !wants_postgres {
+    if required && !stdout && !wants_postgres && !wants_logs {
         good = false;
         sources.problems.add(
             "--audit-required",
             "a sink to keep records in",
             "none",
-            "give --audit stdout or postgres",
+            "give --audit stdout, postgres or cloudwatch-logs",
         );
     }
+    let log_group = group(sources, wants_logs);
+    good &= log_group.is_ok();
+    let log_group = log_group.unwrap_or_default();
     let uri = sources.one("audit-postgres").map(|given| (PathBuf::from(given.text), given.at));
     let ca = sources.one("audit-postgres-ca").map(|given| PathBuf::from(given.text));
     let postgres = match (wants_postgres, uri) {
@@ -109,7 +114,47 @@ pub(crate) fn audit(sources: &mut Sources) -> Option<Settings> {
         (false, None) => None,
     };
     let writer = sources.one("audit-writer").map_or_else(host, |given| given.text);
-    good.then_some(Settings { stdout, postgres, required, writer })
+    #[cfg(not(feature = "cloudwatch-logs"))]
+    drop(log_group);
+    let settings = Settings {
+        stdout,
+        postgres,
+        #[cfg(feature = "cloudwatch-logs")]
+        log_group,
+        required,
+        writer,
+    };
+    good.then_some(settings)
+}
+
+/// What was found was told.
+#[derive(Debug)]
+struct Wrong;
+
+/// The log group, which is named exactly when records are to go there.
+fn group(sources: &mut Sources, wanted: bool) -> Result<Option<String>, Wrong> {
+    let given = sources.one("audit-log-group");
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "_-/.#".contains(letter);
+    let problems = &mut sources.problems;
+    match (wanted, given) {
+        (true, Some(given)) if (1..=512).contains(&given.text.len()) && given.text.chars().all(allowed) => {
+            return Ok(Some(given.text));
+        }
+        (true, Some(given)) => {
+            let expected = "the name of a log group: letters, digits and _-/.#, at most 512";
+            problems.add(given.at, expected, format!("{:?}", given.text), "name one that is there");
+        }
+        (true, None) => {
+            let mend = "give --audit-log-group NAME, for example /mcp-eks/CLUSTER/audit";
+            problems.add("--audit cloudwatch-logs", "the log group records go to", "none", mend);
+        }
+        (false, Some(given)) => {
+            let mend = "add cloudwatch-logs to --audit";
+            problems.add(given.at, "--audit cloudwatch-logs beside it", "a log group nothing goes to", mend);
+        }
+        (false, None) => return Ok(None),
+    }
+    Err(Wrong)
 }
 
 /// The name of this machine, which in a cluster is the pod's.
