@@ -124,10 +124,11 @@ pub(crate) async fn recorded(f: &Fixture) -> Result<()> {
     let file = tempfile::NamedTempFile::new()?;
     let server = server_to(f.ministack.url(), f.moto.url(), ROOT, &[], file.reopen()?).await?;
     let object = |key: &str| json!({"bucket": "shop-data", "key": key});
-    let mut put = object("recorded/a.txt");
+    let name = "recorded/ä b+c.txt";
+    let mut put = object(name);
     put["text"] = json!("one");
     server.call("s3_put_object", put).await?;
-    server.call("s3_get_object", object("recorded/a.txt")).await?;
+    server.call("s3_get_object", object(name)).await?;
     server.fails("s3_get_object", object("postgres://app:hunter2@db/orders")).await?;
     let records = eventually("three calls are recorded, one of them twice", SOON, async || {
         let text = std::fs::read_to_string(file.path())?;
@@ -135,11 +136,26 @@ pub(crate) async fn recorded(f: &Fixture) -> Result<()> {
         Ok(if records.len() == 4 { Ok(records) } else { Err(text) })
     })
     .await?;
-    let key = |record: &Value| record["arguments"]["key"].as_str().unwrap_or("none").to_owned();
-    let told: Vec<_> = records.iter().map(|record| (record["event"].as_str().unwrap(), key(record))).collect();
-    let expected =
-        [("intended", "recorded/a.txt"), ("done", "none"), ("done", "recorded/a.txt"), ("done", "[redacted]")];
-    ensure!(told.iter().map(|(event, key)| (*event, key.as_str())).eq(expected), "{records:?}");
+    let key = |value: &Value| value.as_str().unwrap_or("none").to_owned();
+    let asked = |record: &Value| (key(&record["event"]), key(&record["arguments"]["key"]));
+    let told: Vec<_> = records.iter().map(asked).collect();
+    let expected = [("intended", name), ("done", "none"), ("done", name), ("done", "[redacted]")];
+    let same = told.iter().map(|(event, key)| (event.as_str(), key.as_str()));
+    ensure!(same.eq(expected), "{records:?}");
+    // Of a list, the key is a prefix; every other request names the object.
+    let requests = records.iter().flat_map(|record| record["aws"].as_array().cloned().unwrap_or_default());
+    let sent: Vec<_> = requests
+        .filter(|call| call["operation"] != "ListObjectsV2")
+        .map(|call| (key(&call["operation"]), call["parameters"].clone()))
+        .collect();
+    ensure!(sent.iter().all(|(_, parameters)| parameters["Bucket"] == "shop-data"), "{sent:?}");
+    let keys: Vec<_> =
+        sent.iter().map(|(operation, parameters)| (operation.as_str(), key(&parameters["Key"]))).collect();
+    let object = name.to_owned();
+    let redacted = "[redacted]".to_owned();
+    ensure!(keys == [("PutObject", object.clone()), ("GetObject", object), ("GetObject", redacted)], "{sent:?}");
+    let text = std::fs::read_to_string(file.path())?;
+    ensure!(!text.contains("hunter2") && !text.contains("%20"), "{text}");
     Ok(())
 }
 

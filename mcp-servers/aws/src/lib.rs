@@ -10,6 +10,7 @@ mod cli;
 mod fault;
 mod place;
 mod prompts;
+mod role;
 mod settings;
 mod tools;
 mod watch;

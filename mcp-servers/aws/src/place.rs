@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 
 use crate::{
     fault::{self, Fault},
+    role::Role,
     settings::Settings,
     watch::watched,
 };
@@ -139,13 +140,7 @@ impl Aws {
         };
         let make = || async {
             let region = self.home(base).unwrap_or_else(|| "us-east-1".to_owned());
-            let provider = aws_config::sts::AssumeRoleProvider::builder(&account.role_arn)
-                .session_name("mcp-aws")
-                .region(Region::new(region))
-                .configure(base)
-                .build()
-                .await;
-            SharedCredentialsProvider::new(provider)
+            SharedCredentialsProvider::new(Role::new(&account.role_arn, region, base))
         };
         Ok(cell.get_or_init(make).await.clone())
     }
@@ -217,14 +212,11 @@ impl Place {
         self.call.check()?;
         let service = action.split_once(':').map_or(action, |(service, _)| service);
         let asked = async {
-            let (result, seen, throttled) = watched(&self.region, request).await;
+            let (result, seen) = watched(&self.region, request).await;
             // Waiting for AWS to take more may use up the time of the request.
-            let result = result.map_err(|error| fault::of(&error).throttled(throttled));
-            if let Some(seen) = seen {
-                self.call.record_aws(match &result {
-                    Ok(_) => seen,
-                    Err(fault) => seen.failed(fault.word()),
-                });
+            let result = result.map_err(|error| fault::of(&error).throttled(seen.throttled));
+            for call in seen.ended(result.as_ref().err().map(Fault::word)) {
+                self.call.record_aws(call);
             }
             match result {
                 Ok(answer) => Ok(Ok(answer)),

@@ -2,6 +2,7 @@
 //!
 //! In: what the SDK sends and gets. Out: what audit records and counters say of the request: service, operation, parameters
 //! (never content, a header or a credential; the kit redacts and cuts them again), attempts that were throttled, request id.
+//! What the SDK asks for credentials of another account belongs to the request that needed them.
 
 use std::{
     cell::RefCell,
@@ -24,6 +25,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 use mcp_kit::AwsCall;
+use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use crate::fault::THROTTLED;
@@ -34,6 +36,8 @@ const LARGEST: usize = 16 * 1024;
 const CONTENT: &[&str] = &["Converse", "Invoke", "PutObject"];
 /// Fields that are content.
 const VALUES: &[&str] = &["ExpressionAttributeValues", "ExclusiveStartKey"];
+/// Fields that sound like secrets and are names: the key of an object.
+const NAMES: &[&str] = &["Key"];
 
 tokio::task_local! {
     /// What was seen of the request that is being polled now.
@@ -50,24 +54,51 @@ struct Seen {
     throttled: u32,
     began: Option<Instant>,
     took: Duration,
+    /// What was asked for its credentials.
+    also: Vec<AwsCall>,
 }
 
-/// Runs a request and tells what was seen of it (`None` where nothing was sent), and whether AWS throttled it on the way.
-pub(crate) async fn watched<T>(region: &str, request: impl Future<Output = T>) -> (T, Option<AwsCall>, bool) {
+/// What was seen of a request.
+pub(crate) struct Watched {
+    /// Whether AWS throttled it on the way.
+    pub(crate) throttled: bool,
+    also: Vec<AwsCall>,
+    /// Nothing where nothing was sent.
+    own: Option<AwsCall>,
+}
+
+impl Watched {
+    /// The calls of AWS that were made, in their order; the last ended with the error of this code, if there was one.
+    pub(crate) fn ended(self, failed: Option<&str>) -> Vec<AwsCall> {
+        let mut calls = self.also;
+        calls.extend(self.own.map(|own| match failed {
+            Some(code) => own.failed(code),
+            None => own,
+        }));
+        calls
+    }
+}
+
+/// Runs a request and tells what was seen of it.
+pub(crate) async fn watched<T>(region: &str, request: impl Future<Output = T>) -> (T, Watched) {
     let work = async {
         let answer = request.await;
         (answer, SEEN.with(RefCell::take))
     };
     let (answer, seen) = SEEN.scope(RefCell::default(), work).await;
-    let throttled = seen.throttled > 0;
     // Without credentials nothing is signed, and nothing sent.
-    let call = seen.began.filter(|_| !seen.operation.is_empty()).map(|_| {
+    let own = seen.began.filter(|_| !seen.operation.is_empty()).map(|_| {
         AwsCall::new(seen.service, seen.operation, region, seen.took)
-            .parameters(&Value::Object(seen.parameters))
+            .parameters(&seen.parameters, NAMES)
             .request_id(seen.request_id.as_deref())
             .throttled(seen.throttled)
     });
-    (answer, call, throttled)
+    (answer, Watched { throttled: seen.throttled > 0, also: seen.also, own })
+}
+
+/// Notes what had to be asked before the request that is being polled now could be sent.
+pub(crate) fn also(calls: Vec<AwsCall>) {
+    note(|seen| seen.also.extend(calls));
 }
 
 /// The interceptor.
@@ -75,7 +106,7 @@ pub(crate) async fn watched<T>(region: &str, request: impl Future<Output = T>) -
 pub(crate) struct Watch;
 
 fn note(what: impl FnOnce(&mut Seen)) {
-    // Requests of the SDK itself (for credentials) are nobody's call.
+    // Requests of the SDK itself (for its own credentials) are nobody's call.
     let _ = SEEN.try_with(|seen| what(&mut seen.borrow_mut()));
 }
 
@@ -106,6 +137,7 @@ impl Intercept for Watch {
                 metadata.name().clone_into(&mut seen.operation);
             }
             seen.parameters = parameters(&seen.operation, context.request());
+            name_object(&mut seen.parameters, bag);
         });
         Ok(())
     }
@@ -147,7 +179,8 @@ fn parameters(operation: &str, request: &HttpRequest) -> Map<String, Value> {
     let mut found = Map::new();
     let (path, query) = target(request.uri());
     if path.len() > 1 {
-        found.insert("path".to_owned(), path.into());
+        // As it was meant: what is written in escapes is neither read by people nor known for a secret.
+        found.insert("path".to_owned(), percent_decode_str(path).decode_utf8_lossy().into());
     }
     found.extend(pairs(query.as_bytes()));
     let body = request.body().bytes().filter(|body| body.len() <= LARGEST && !CONTENT.contains(&operation));
@@ -164,6 +197,25 @@ fn parameters(operation: &str, request: &HttpRequest) -> Map<String, Value> {
     found.retain(|name, _| !VALUES.contains(&name.as_str()) && !matches!(name.as_str(), "Action" | "Version" | "x-id"));
     found
 }
+
+/// S3 has bucket and key in its paths, or the bucket in the name of the host: they are told by their names.
+#[cfg(feature = "s3")]
+fn name_object(found: &mut Map<String, Value>, bag: &ConfigBag) {
+    use aws_sdk_s3::config::endpoint::Params;
+    use aws_smithy_runtime_api::client::endpoint::EndpointResolverParams;
+    let Some(asked) = bag.load::<EndpointResolverParams>().and_then(EndpointResolverParams::get::<Params>) else {
+        return;
+    };
+    found.remove("path");
+    for (name, value) in [("Bucket", asked.bucket()), ("Key", asked.key())] {
+        if let Some(value) = value {
+            found.insert(name.to_owned(), value.into());
+        }
+    }
+}
+
+#[cfg(not(feature = "s3"))]
+fn name_object(_: &mut Map<String, Value>, _: &ConfigBag) {}
 
 /// Path and query of an address.
 fn target(uri: &str) -> (&str, &str) {
@@ -204,5 +256,8 @@ mod tests {
         assert_eq!(invoke, json!({"path": "/2015-03-31/functions/f/invocations"}));
         let put = of("PutObject", "https://b.s3.amazonaws.com/k?x-id=PutObject", "text/plain", "content");
         assert_eq!(put, json!({"path": "/k"}));
+        let named = "https://lambda/2015-03-31/functions/arn%3Aaws%3Alambda%3Aeu-west-1%3A1%3Afunction%3Af/invocations";
+        let named = of("Invoke", named, "application/json", "{}");
+        assert_eq!(named["path"], "/2015-03-31/functions/arn:aws:lambda:eu-west-1:1:function:f/invocations");
     }
 }

@@ -46,7 +46,7 @@ const SECRET_WHOLE: &[&str] = &["key", "pass", "pin", "otp", "auth", "jwt", "dsn
 /// Names that contain one of the above and are none: they say where a list goes on, or how much of something.
 const PLAIN: &[&str] = &["nexttoken", "continuationtoken", "pagetoken", "maxtokens", "tokens"];
 
-/// A call's arguments. `sensitive` are names the tool itself calls secret, `plain` those it says are none.
+/// What a call or a request was given. `sensitive` are names the tool itself calls secret, `plain` those it says are none.
 pub(crate) fn arguments(arguments: &Map<String, Value>, sensitive: &[&str], plain: &[&str]) -> Value {
     let kept = arguments.iter().take(NAMES).map(|(name, value)| {
         let value = if sensitive.contains(&name.as_str()) {
@@ -59,11 +59,6 @@ pub(crate) fn arguments(arguments: &Map<String, Value>, sensitive: &[&str], plai
         (cut(name, TEXT), value)
     });
     bounded(Value::Object(kept.collect()))
-}
-
-/// Any value by the same rule.
-pub(crate) fn value(value: &Value) -> Value {
-    bounded(inner(value, 0))
 }
 
 /// A text of at most so many bytes.

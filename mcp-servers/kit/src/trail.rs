@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{metrics::Metrics, redact};
 
@@ -67,10 +67,11 @@ impl AwsCall {
         }
     }
 
-    /// What it was asked with. Redacted like arguments: values under names such as password, and long ones.
+    /// What it was asked with. Redacted like arguments: values under names such as password, and long ones. `plain` are
+    /// names that only sound like a secret's.
     #[must_use]
-    pub fn parameters(mut self, parameters: &Value) -> Self {
-        self.parameters = redact::value(parameters);
+    pub fn parameters(mut self, parameters: &Map<String, Value>, plain: &[&str]) -> Self {
+        self.parameters = redact::arguments(parameters, &[], plain);
         self
     }
 
@@ -171,14 +172,17 @@ mod tests {
 
     #[test]
     fn parameters_are_kept_without_their_secrets() {
+        let asked = json!({"MasterUserPassword": "hunter2", "DBInstanceIdentifier": "orders", "Key": "a", "Pin": "1"});
         let call = AwsCall::new("rds", "CreateDBInstance", "eu-west-1", Duration::ZERO)
-            .parameters(&json!({"MasterUserPassword": "hunter2", "DBInstanceIdentifier": "orders"}))
+            .parameters(asked.as_object().unwrap(), &["Key"])
             .request_id(Some("1f2e"))
             .failed("AccessDenied")
             .throttled(2);
         let expected = json!({
             "service": "rds", "operation": "CreateDBInstance", "region": "eu-west-1",
-            "parameters": {"MasterUserPassword": "[redacted]", "DBInstanceIdentifier": "orders"},
+            "parameters": {
+                "MasterUserPassword": "[redacted]", "DBInstanceIdentifier": "orders", "Key": "a", "Pin": "[redacted]"
+            },
             "request_id": "1f2e", "status": "AccessDenied", "throttled": 2
         });
         assert_eq!(serde_json::to_value(call).unwrap(), expected);
