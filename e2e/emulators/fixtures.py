@@ -82,8 +82,16 @@ def rds():
         EnablePerformanceInsights=True,
         Tags=[{"Key": "team", "Value": "blue"}],
     )
+    rds.create_db_instance(
+        DBInstanceIdentifier="plain",
+        Engine="postgres",
+        DBInstanceClass="db.t3.micro",
+        AllocatedStorage=20,
+        MasterUsername="admin1",
+        MasterUserPassword="hunter2-must-not-be-shown",
+    )
     for _ in range(60):
-        if rds.describe_db_instances()["DBInstances"][0]["DBInstanceStatus"] == "available":
+        if all(it["DBInstanceStatus"] == "available" for it in rds.describe_db_instances()["DBInstances"]):
             break
         time.sleep(0.5)
     rds.create_db_snapshot(DBInstanceIdentifier="orders", DBSnapshotIdentifier="orders-first")

@@ -123,6 +123,15 @@ impl Emulator {
         &self.python
     }
 
+    /// Whether moto, from now on, does only what policies allow, and for signed requests alone.
+    pub async fn enforce(&self, whether: bool) -> Result<()> {
+        // So many requests go through unchecked.
+        let free = if whether { "0" } else { "inf" };
+        let answer = reqwest::Client::new().post(format!("{}/moto-api/reset-auth", self.url)).body(free).send().await?;
+        ensure!(answer.status().is_success(), "moto does not say whether it enforces policies: {}", answer.status());
+        Ok(())
+    }
+
     /// Makes an EKS cluster of this name in it, through botocore: nothing of ours is on both sides.
     pub async fn make_cluster(&self, name: &str) -> Result<()> {
         let script = repository().join("e2e/emulators/cluster.py");

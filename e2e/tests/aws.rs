@@ -4,12 +4,16 @@
 
 #[path = "aws/fixture.rs"]
 mod fixture;
+#[path = "aws/front.rs"]
+mod front;
 #[path = "aws/list.rs"]
 mod list;
 #[path = "aws/permissions.rs"]
 mod permissions;
 #[path = "aws/reads.rs"]
 mod reads;
+#[path = "aws/trail.rs"]
+mod trail;
 #[path = "aws/trouble.rs"]
 mod trouble;
 #[path = "aws/writes.rs"]
@@ -33,6 +37,7 @@ fn main() -> ExitCode {
             reads::containers(f).boxed_local()
         }),
         ("databases and their snapshots are told, by status and tags", |f| reads::databases(f).boxed_local()),
+        ("the load of a database is asked for where it is measured", |f| reads::performance(f).boxed_local()),
         ("metrics, alarms and dashboards are told", |f| reads::metrics(f).boxed_local()),
         ("log lines are found", |f| reads::logs(f).boxed_local()),
         ("costs are told by service", |f| reads::costs(f).boxed_local()),
@@ -43,7 +48,7 @@ fn main() -> ExitCode {
         ("a service is scaled, and a dry run changes nothing", |f| writes::service(f).boxed_local()),
         ("a snapshot is taken once", |f| writes::snapshot(f).boxed_local()),
         ("an object is written, and never over one that was not read", |f| writes::object(f).boxed_local()),
-        ("the audit names the key of every object", |f| writes::recorded(f).boxed_local()),
+        ("the audit names the key of every object, as it is written", |f| writes::recorded(f).boxed_local()),
         ("a function is called", |f| writes::function(f).boxed_local()),
         ("a model answers, if it is on the list and within its tokens", |f| writes::model(f).boxed_local()),
         (
@@ -51,6 +56,9 @@ fn main() -> ExitCode {
             |f| permissions::exact(f).boxed_local(),
         ),
         ("another account is reached by its alias alone, through its role", |f| permissions::account(f).boxed_local()),
+        ("audit records go straight to CloudWatch Logs, by two permissions, and nothing changes without", |f| {
+            trail::kept(f).boxed_local()
+        }),
         ("AWS calls are counted by service, operation and region", |f| trouble::counted(f).boxed_local()),
         ("five failures of a region open its breaker, and no other", |f| trouble::breaker(f).boxed_local()),
         ("what AWS refuses is told in a sentence, and no credential is logged", |f| {

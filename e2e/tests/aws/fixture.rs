@@ -51,15 +51,15 @@ pub(crate) fn binary() -> PathBuf {
     suite::bin_dir(env!("CARGO_BIN_EXE_mcp-e2e")).join("mcp-aws")
 }
 
-/// The server with every tool on, and these arguments more.
-pub(crate) async fn server(url: &str, costs: &str, key: (&str, &str), more: &[&str]) -> Result<Server> {
-    server_to(url, costs, key, more, Stdio::null()).await
+/// The server with every tool on, and these arguments more; costs are moto's.
+pub(crate) async fn server(url: &str, moto: &str, key: (&str, &str), more: &[&str]) -> Result<Server> {
+    server_to(url, moto, key, more, Stdio::null()).await
 }
 
 /// The same with its audit records somewhere.
 pub(crate) async fn server_to(
     url: &str,
-    costs: &str,
+    moto: &str,
     (key, secret): (&str, &str),
     more: &[&str],
     stdout: impl Into<Stdio>,
@@ -72,7 +72,7 @@ pub(crate) async fn server_to(
     }
     let environment = [
         ("AWS_ENDPOINT_URL", url),
-        ("AWS_ENDPOINT_URL_COST_EXPLORER", costs),
+        ("AWS_ENDPOINT_URL_COST_EXPLORER", moto),
         ("AWS_ACCESS_KEY_ID", key),
         ("AWS_SECRET_ACCESS_KEY", secret),
         ("AWS_REGION", REGION),
@@ -93,7 +93,7 @@ pub(crate) async fn fill(ministack: &Emulator) -> Result<Value> {
 }
 
 /// Moto answers with the costs it was given.
-async fn costs(moto: &Emulator) -> Result<()> {
+pub(crate) async fn costs(moto: &Emulator) -> Result<()> {
     let cost = |amount: &str| json!({"UnblendedCost": {"Amount": amount, "Unit": "USD"}});
     let results = json!({"results": [{
         "ResultsByTime": [{

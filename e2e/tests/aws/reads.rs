@@ -72,7 +72,7 @@ pub(crate) async fn databases(f: &Fixture) -> Result<()> {
     let list = async |arguments: Value| {
         anyhow::Ok(each(&f.server.call("rds_list_db_instances", arguments).await?, "db_instance"))
     };
-    ensure!(list(json!({})).await? == ["orders"]);
+    ensure!(list(json!({})).await? == ["orders", "plain"]);
     ensure!(list(json!({"status": "available", "tags": {"team": "blue"}})).await? == ["orders"]);
     ensure!(
         list(json!({"status": "stopped"})).await?.is_empty() && list(json!({"tags": {"team": "x"}})).await?.is_empty()
@@ -84,9 +84,21 @@ pub(crate) async fn databases(f: &Fixture) -> Result<()> {
     ensure!(error.contains("not found in us-west-2: database \"none\""), "{error}");
     let snapshots = f.server.call("rds_list_snapshots", json!({"db_instance": "orders"})).await?;
     ensure!(each(&snapshots, "snapshot").contains(&"orders-first".to_owned()), "{snapshots}");
-    // Neither emulator has Performance Insights: the request goes out well formed, and is refused.
+    Ok(())
+}
+
+pub(crate) async fn performance(f: &Fixture) -> Result<()> {
+    // Neither emulator has Performance Insights in the protocol of the SDK: the request goes out well formed, and is refused.
     let error = f.server.fails("rds_get_performance", json!({"db_instance": "orders"})).await?;
-    ensure!(error.contains("pi:GetResourceMetrics") || error.contains("Performance Insights is off"), "{error}");
+    ensure!(error.contains("pi:GetResourceMetrics"), "{error}");
+    for (wrong, told) in [
+        (json!({"db_instance": "orders", "group_by": "db.password"}), "group_by: expected db.wait_event"),
+        (json!({"db_instance": "none"}), "not found in us-west-2: database \"none\""),
+        (json!({"db_instance": "plain"}), "Performance Insights is off for plain"),
+    ] {
+        let error = f.server.fails("rds_get_performance", wrong).await?;
+        ensure!(error.contains(told), "{error}");
+    }
     Ok(())
 }
 
