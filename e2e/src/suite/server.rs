@@ -118,6 +118,15 @@ impl Server {
         answer.json().await.with_context(|| format!("{method}: the answer is no JSON"))
     }
 
+    /// Sends a body as it is, under these headers and no other.
+    pub async fn raw(&self, headers: &[(&str, String)], body: Vec<u8>) -> Result<reqwest::Response> {
+        let mut request = self.client.post(format!("http://{}/mcp", self.address)).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        request.send().await.context("there is no answer")
+    }
+
     /// The tools, by name.
     pub async fn tools(&self) -> Result<BTreeMap<String, Value>> {
         let mut answer = self.rpc("tools/list", json!({})).await?;
