@@ -45,7 +45,7 @@ mod tests {
     fn a_step_waits_for_the_next_one_and_never_longer_than_the_hold() {
         let (pace, start) = (Pace::default(), Instant::now());
         assert_eq!(pace.hold("a", start), Some(HOLD));
-        assert_eq!(pace.hold("a", start + HOLD / 3), Some(HOLD - HOLD / 3), "another step does not begin anew");
+        assert_eq!(pace.hold("a", start + HOLD / 3), Some(HOLD * 2 / 3), "another step does not begin anew");
         assert_eq!(pace.hold("b", start + HOLD / 3), Some(HOLD), "each server has its own");
         assert_eq!(pace.hold("a", start + HOLD), None);
         pace.settled("a");
