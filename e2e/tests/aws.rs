@@ -55,6 +55,9 @@ fn main() -> ExitCode {
             "every tool works under exactly the policy that is printed, and without each action it says which is missing",
             |f| permissions::exact(f).boxed_local(),
         ),
+        ("the policy of all tools names actions and kinds of resources that AWS has", |f| {
+            permissions::judged(f).boxed_local()
+        }),
         ("another account is reached by its alias alone, through its role", |f| permissions::account(f).boxed_local()),
         ("audit records go straight to CloudWatch Logs, by two permissions, and nothing changes without", |f| {
             trail::kept(f).boxed_local()

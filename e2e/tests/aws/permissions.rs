@@ -7,6 +7,7 @@ use mcp_aws_policy::{TOOLS, Tool};
 use mcp_e2e::{
     install::repository,
     ministack::{Emulator, Kind, REGION},
+    python,
     suite::{eventually, server::Server},
 };
 use serde_json::{Value, json};
@@ -263,6 +264,37 @@ fn denied(result: &Value, action: &str) -> bool {
     failed.is_some_and(|failed| {
         !failed.is_empty() && failed.iter().all(|one| named(one["error"].as_str().unwrap_or_default()))
     })
+}
+
+/// The policy of all tools, to parliament, which carries AWS's Service Authorization Reference: every action exists, and is
+/// bound to a kind of resource that it has.
+pub(crate) async fn judged(f: &Fixture) -> Result<()> {
+    let all = TOOLS.iter().map(|tool| tool.name).collect::<Vec<_>>().join(",");
+    // Parliament takes the colon in names of newer models for a part of the ARN.
+    let output =
+        Command::new(binary()).args(["iam-policy", "--tools", &all, "--models", "amazon.model"]).output().await?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let policy = String::from_utf8(output.stdout)?;
+    let environment = python::environment(&f.cache, "parliament", "xtask/terraform/parliament.txt").await?;
+    let judge = "import parliament, sys\n\
+                 for it in parliament.analyze_policy_string(sys.argv[1]).findings: print(it.issue, it.detail, it.location)";
+    let judged = async |policy: &str| {
+        let output = Command::new(environment.join("bin/python")).args(["-c", judge, policy]).output().await?;
+        ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?)
+    };
+    let findings = judged(&policy).await?;
+    // Of eight kinds of resource that InvokeModel has, the policy names the models of the server's list and no other.
+    let is_known = |finding: &str| {
+        finding.starts_with("RESOURCE_MISMATCH")
+            && finding.matches("'action'").count() == 7
+            && finding.matches("'bedrock:InvokeModel'").count() == 7
+            && !finding.contains("foundation-model")
+    };
+    ensure!(findings.lines().count() == 1 && findings.lines().all(is_known), "{findings}");
+    let findings = judged(&policy.replace("ec2:StopInstances", "ec2:StopInstance")).await?;
+    ensure!(findings.contains("UNKNOWN_ACTION"), "a slip is found: {findings}");
+    Ok(())
 }
 
 pub(crate) async fn account(f: &Fixture) -> Result<()> {
