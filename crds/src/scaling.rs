@@ -72,7 +72,7 @@ pub struct Schedule {
     #[x_kube(validation = rule::matches(CRON, "not five fields of cron: write minute hour day month weekday, for example 0 18 * * 1-5"))]
     pub end: String,
     /// Pods to have in between, at least.
-    #[schemars(range(min = 0, max = 1000))]
+    #[schemars(range(min = 1, max = 1000))]
     pub replicas: i32,
 }
 

@@ -68,6 +68,7 @@ const DEFAULT_REPLICAS: i32 = 2;
 #[x_kube(validation = open_to_the_internet())]
 #[x_kube(validation = policy_from_tools())]
 #[x_kube(validation = zero_only_when_stateless())]
+#[x_kube(validation = utilization_needs_requests())]
 #[x_kube(validation = one_pod_for_state())]
 #[x_kube(validation = consent_needs_a_key())]
 #[x_kube(validation = Rule::new("!has(self.image) || !has(self.server.image)")
@@ -220,8 +221,17 @@ fn policy_from_tools() -> Rule {
 }
 
 fn zero_only_when_stateless() -> Rule {
-    Rule::new("!has(self.autoscaling) || !has(self.session) || self.session.mode == 'Stateless' || (self.autoscaling.minReplicas > 0 && (!has(self.autoscaling.schedule) || self.autoscaling.schedule.all(entry, entry.replicas > 0)))")
-        .message("autoscaling to zero ends sessions: set session.mode to Stateless, or keep autoscaling.minReplicas and every schedule at 1 or more")
+    Rule::new("!has(self.autoscaling) || !has(self.session) || self.session.mode == 'Stateless' || self.autoscaling.minReplicas > 0")
+        .message("autoscaling to zero ends sessions: set session.mode to Stateless, or keep autoscaling.minReplicas at 1 or more")
+}
+
+/// Utilization is a share of what the container requests. A limit is a request where there is none; a bundled server has
+/// both by itself. Without a trigger, CPU is the one.
+fn utilization_needs_requests() -> Rule {
+    Rule::new(
+        "!has(self.autoscaling) || ((has(self.autoscaling.memory) ? ['memory'] : []) + (has(self.autoscaling.cpu) || !(has(self.autoscaling.memory) || has(self.autoscaling.schedule) || has(self.autoscaling.prometheus)) ? ['cpu'] : [])).all(name, has(self.resources) ? (has(self.resources.requests) && name in self.resources.requests) || (has(self.resources.limits) && name in self.resources.limits) : !has(self.server.image))",
+    )
+    .message("autoscaling by cpu or memory measures against what pods request: set spec.resources.requests of the same name, or scale by schedule or prometheus")
 }
 
 fn one_pod_for_state() -> Rule {

@@ -14,6 +14,7 @@ pub mod doubles;
 pub mod fake_kubelet;
 pub mod image;
 pub mod install;
+pub mod keda;
 pub mod ministack;
 pub mod node;
 pub mod packages;

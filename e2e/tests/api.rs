@@ -21,6 +21,7 @@ mod asked;
 mod healed;
 mod kept;
 mod refused;
+mod scaled;
 mod told;
 mod written;
 
@@ -84,7 +85,7 @@ fn main() -> ExitCode {
         }),
         ("a ConfigMap that a server names rolls its pods, and nobody else's", |f| written::config_map(f).boxed_local()),
         ("KEDA is noticed when it comes and when it goes, and no server waits for it", |f| {
-            allowed::keda(f).boxed_local()
+            scaled::comes_and_goes(f).boxed_local()
         }),
         ("an operator for one namespace asks for nothing outside of it", |f| allowed::one_namespace(f).boxed_local()),
         ("every right of the operator was used, and none was missing", |f| allowed::rights(f).boxed_local()),

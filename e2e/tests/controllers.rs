@@ -16,7 +16,7 @@ use mcp_e2e::{
     install,
     progress::Progress,
     suite::{
-        self, Test,
+        self, Test, keda,
         objects::{SOON, Space, conditions},
         operator::OperatorProcess,
     },
@@ -30,6 +30,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 /// kinds every 30 s, and does not collect the children of a kind before it knows it.
 const ROLLOUT: Duration = Duration::from_secs(90);
 
+mod counted;
 mod crowd;
 
 struct Fixture {
@@ -51,6 +52,11 @@ fn main() -> ExitCode {
         ("an image that is not there is the reason, and the old pods serve on", |f| missing_image(f).boxed_local()),
         ("no pods by request is a reason of its own", |f| zero(f).boxed_local()),
         ("a quota that refuses pods is the reason", |f| quota(f).boxed_local()),
+        ("the number of pods goes over to KEDA and back, never below the spec's, never written in between", |f| {
+            counted::handed_over_and_back(f).boxed_local()
+        }),
+        ("a ScaledObject deleted or changed by hand is back at once", |f| counted::deleted_by_hand(f).boxed_local()),
+        ("what scales in the samples is what KEDA's definition asks for", |f| counted::samples(f).boxed_local()),
         ("two hundred servers at rest, and after a restart of the operator: no write", |f| {
             crowd::rests(f).boxed_local()
         }),
@@ -60,6 +66,8 @@ fn main() -> ExitCode {
         Tier::Controllers,
         BINARY,
         async |cluster| {
+            // Before all else: the garbage collector learns of new kinds every 30 s.
+            keda::define(&cluster.client()).await?;
             let operator = OperatorProcess::start(&cluster, &suite::bin_dir(BINARY)).await?;
             Ok(Fixture { operator: Mutex::new(operator), cluster })
         },

@@ -16,7 +16,7 @@ use mcp_e2e::{
     cluster::{Cluster, Tier},
     install::{OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
-        self, Test, foreign,
+        self, Test, foreign, keda,
         objects::{SOON, Space, conditions},
         operator::OperatorProcess,
     },
@@ -56,7 +56,8 @@ fn main() -> ExitCode {
         BINARY,
         async |cluster| {
             OperatorProcess::manifests(&cluster).await?;
-            grants::install_keda(&cluster.client()).await?;
+            // Without it the API server has nothing to watch, whatever the rights.
+            keda::define_loosely(&cluster.client()).await?;
             let (rules, at_home) = grants::of_operator(&cluster.client()).await?;
             // What it may write, it may in some namespaces alone, where one right is missing or none.
             grants::keep_looks(&cluster.client()).await?;
@@ -77,7 +78,13 @@ fn filesystem() -> Value {
     json!({
         "server": {"filesystem": {"roots": [{"name": "data", "volume": "data"}]}},
         "volumes": [{"name": "data", "emptyDir": {}}],
+        "autoscaling": {"minReplicas": 2, "maxReplicas": 3},
     })
+}
+
+/// What takes all away from it that a server can do without.
+fn least() -> Value {
+    json!({"replicas": 1, "network": {"enabled": false}, "autoscaling": null})
 }
 
 /// A server that asks who calls.
@@ -105,10 +112,13 @@ async fn whole(fixture: &Fixture) -> Result<()> {
         Ok(if foreign.is_empty() { Ok(()) } else { Err(format!("{foreign:?} are as they were made by hand")) })
     })
     .await?;
-    space.edit("files", json!({"replicas": 1, "network": {"enabled": false}})).await?;
-    suite::eventually("what is not asked for is gone", NAMED, async || {
+    space.edit("files", least()).await?;
+    suite::eventually("what is not asked for is gone, or on its way", NAMED, async || {
         let children = space.children("files").await?;
-        Ok(if children.len() == 4 { Ok(()) } else { Err(format!("{children:?}")) })
+        // Nobody is here to let go of it.
+        let scaled = keda::scaled_objects(&space.client, &space.name).get("files").await?;
+        let going = scaled.metadata.deletion_timestamp.is_some();
+        Ok(if children.len() == 4 && going { Ok(()) } else { Err(format!("{children:?}, {scaled:?}")) })
     })
     .await?;
     let events = fixture.cluster.audit_log().since(Mark::START)?;
@@ -150,7 +160,7 @@ async fn writes(fixture: &Fixture) -> Result<()> {
             }
             ("delete", _) => {
                 done().await?;
-                space.edit("files", json!({"replicas": 1, "network": {"enabled": false}})).await?;
+                space.edit("files", least()).await?;
             }
             ("create", "events") => {
                 done().await?;

@@ -3,7 +3,9 @@
 //! In: the steps of a plan. Out: the children as the API server now holds them, those that are gone, and names that turned
 //! out to be taken. Server-side apply: a first write creates or is refused, so that nothing foreign is ever taken over, the
 //! uid is the precondition afterwards, and one replace goes where an apply leaves something behind that must go. A deletion
-//! goes last, after a live look, and names the uid that was seen.
+//! goes last, after a live look, and names the uid that was seen. The number of pods is handed over, not dropped.
+
+mod handover;
 
 use kube::{
     Api, Client,
@@ -96,7 +98,9 @@ async fn prune(client: &Client, unwanted: &Prune, owner: &str) -> Result<(), Err
         return Ok(());
     }
     let seen = Preconditions { uid: found.metadata.uid, resource_version: found.metadata.resource_version };
-    let params = DeleteParams { preconditions: Some(seen), ..DeleteParams::background() };
+    // What KEDA has made of a ScaledObject can still write the number of pods: it goes first.
+    let way = if *kind == ChildKind::ScaledObject { DeleteParams::foreground() } else { DeleteParams::background() };
+    let params = DeleteParams { preconditions: Some(seen), ..way };
     match call("delete", &id, api.delete(name, &params)).await {
         Err(Error::Api { source, .. }) if is_gone(&source) => Ok(()),
         answer => answer.map(drop),
@@ -114,11 +118,12 @@ async fn write(client: &Client, step: &Step, owner: &str, look_first: bool) -> R
     let live = match &step.live {
         Some(live) => live.clone(),
         None => match first(&api, child, owner, look_first).await? {
-            First::Made(object) => return Ok(Written::Object(object)),
+            First::Made(object) => return Ok(Written::Object(handover::begin(&api, child, object).await?)),
             First::Ours(live) => live,
             First::Taken(claim) => return Ok(Written::Taken(claim)),
         },
     };
+    let live = handover::let_go(&api, child, live).await?;
     drop_foreign(&api, child, &live).await?;
     let answer = put(&api, child, live.pointer("/metadata/uid").map(|uid| ("uid", uid.clone()))).await?;
     // The store lagged: something foreign came in after it was filled.
@@ -154,7 +159,12 @@ async fn first(api: &Api<DynamicObject>, child: &Child, owner: &str, look_first:
 }
 
 async fn look(api: &Api<DynamicObject>, child: &Child) -> Result<Option<Value>, Error> {
-    call("get", &child.id(), api.get_opt(&child.name)).await?.as_ref().map(to_value).transpose()
+    look_whole(api, child).await?.as_ref().map(to_value).transpose()
+}
+
+/// A look that shows who owns which field.
+async fn look_whole(api: &Api<DynamicObject>, child: &Child) -> Result<Option<DynamicObject>, Error> {
+    call("get", &child.id(), api.get_opt(&child.name)).await
 }
 
 /// Applies a child; `only_if` is a field of its metadata that is a precondition.

@@ -116,6 +116,12 @@ impl Optional {
         self.presence.is_there().then_some(&self.store)
     }
 
+    /// Resolves when it is known whether the kind is there, or after `limit`.
+    pub fn known(&self, limit: Duration) -> impl Future<Output = ()> + Send + 'static {
+        let presence = self.presence.clone();
+        async move { drop(tokio::time::timeout(limit, presence.known()).await) }
+    }
+
     /// An item whenever the kind comes or goes.
     pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
         self.presence.changes()

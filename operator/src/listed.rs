@@ -131,6 +131,12 @@ impl Presence {
         *self.0.borrow() == Kind { listed: true, refused: None }
     }
 
+    /// Resolves when it is known whether it is there.
+    pub async fn known(mut self) {
+        // A sender that is gone belongs to a process that ends.
+        let _ = self.0.wait_for(|kind| kind.listed || kind.refused.is_some()).await;
+    }
+
     /// An item whenever it comes or goes.
     pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
         stream::unfold((self.clone(), self.is_there()), |(mut presence, was)| async move {
@@ -268,7 +274,11 @@ mod tests {
         let (mark, presence) = listed.add_optional("scaledobjects");
         let mut changes = Box::pin(presence.changes());
         assert!(listed.missing().is_empty() && listed.trouble().is_empty());
+        assert!(presence.clone().known().now_or_never().is_none(), "nobody has answered yet");
+        mark.see(&refused(503), 0);
+        assert!(presence.clone().known().now_or_never().is_none(), "that is no answer");
         mark.see(&refused(404), 0);
+        assert!(presence.clone().known().now_or_never().is_some());
         assert!(!presence.is_there() && changes.next().now_or_never().is_none());
         for there in [true, false, true] {
             if there {

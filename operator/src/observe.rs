@@ -17,8 +17,11 @@ use serde_json::Value;
 
 use crate::{
     context::{Context, Stores},
-    desired::{ChildKind, names, roll},
-    diff::Live,
+    desired::{
+        ChildKind, names, roll,
+        scaled_object::{Keda, resource},
+    },
+    diff::{self, Claim, Live},
     status::pods::Unmounted,
     vocabulary::ConditionType,
 };
@@ -56,6 +59,9 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
             ChildKind::Service => find(&stores.services, kind, server),
             ChildKind::Deployment => find(&stores.deployments, kind, server),
             ChildKind::PodDisruptionBudget => find(&stores.disruption_budgets, kind, server),
+            ChildKind::ScaledObject => {
+                stores.scaled_objects.get().and_then(|store| find_by(store, resource(), kind, server))
+            }
         };
         let newest = context.recent.newest(&key(kind.name(), server), shown, &mut observed.again);
         observed.live.extend(newest.map(|object| (kind, object)));
@@ -75,6 +81,18 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
     observed
 }
 
+/// What there is of KEDA for a server.
+#[must_use]
+pub fn keda(context: &Context, server: &McpServer, observed: &Observed) -> Keda {
+    let owner = server.uid().unwrap_or_default();
+    // One that a deleted server of the same name left behind scales what has that name too.
+    let holds = |object: &Value| diff::claim(object, &owner, &server.name_any()) != Claim::Foreign;
+    Keda {
+        installed: context.stores.scaled_objects.get().is_some(),
+        holds: observed.live.get(&ChildKind::ScaledObject).is_some_and(holds),
+    }
+}
+
 /// Key of an object of a server in [`Recent`].
 #[must_use]
 pub fn key(kind: &str, server: &McpServer) -> String {
@@ -86,7 +104,16 @@ fn find<K>(store: &Store<K>, kind: ChildKind, server: &McpServer) -> Option<Valu
 where
     K: Resource<DynamicType = ()> + Clone + Serialize + DeserializeOwned,
 {
-    let at = ObjectRef::new(&names::child(kind, &server.name_any())).within(&server.namespace()?);
+    find_by(store, (), kind, server)
+}
+
+fn find_by<K>(store: &Store<K>, resource: K::DynamicType, kind: ChildKind, server: &McpServer) -> Option<Value>
+where
+    K: Resource + Clone + Serialize,
+    K::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    let name = names::child(kind, &server.name_any());
+    let at = ObjectRef::new_with(&name, resource).within(&server.namespace()?);
     serde_json::to_value(store.get(&at)?.as_ref()).ok()
 }
 

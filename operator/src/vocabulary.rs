@@ -4,6 +4,8 @@
 
 /// Field manager of everything the operator applies.
 pub const FIELD_MANAGER: &str = "mcp-eks-operator";
+/// Field manager that holds the number of pods from the moment the operator lets go of it until an autoscaler sets it.
+pub const HANDOVER_MANAGER: &str = "mcp-eks-operator-handover";
 /// Field manager of the status subresource.
 pub const STATUS_MANAGER: &str = "mcp-eks-operator-status";
 
@@ -56,7 +58,7 @@ pub enum ConditionType {
     Verified,
     /// The server is reached from outside as the spec asks for; absent if it does not.
     Exposed,
-    /// The number of pods follows the load; absent if the spec does not ask for it.
+    /// KEDA decides the number of pods; absent if the spec does not ask for it and KEDA has let go of it.
     Scaling,
     /// The operator is working on it; absent otherwise.
     Reconciling,
@@ -149,6 +151,18 @@ reasons! {
     WaitingForPods,
     /// The spec asks for no pods.
     ScaledToZero,
+    /// KEDA decides the number of pods.
+    Autoscaling,
+    /// The cluster has no KEDA: the number of pods stays as it is.
+    KedaMissing,
+    /// KEDA has not looked at the ScaledObject yet.
+    WaitingForKeda,
+    /// KEDA cannot scale by what the spec says.
+    ScalerFailed,
+    /// The number of pods is held where it is, by request.
+    ScalingPaused,
+    /// The ScaledObject is going away; then the number of pods is that of the spec.
+    HandingBack,
     /// An image cannot be pulled.
     ImagePullFailed,
     /// A container ends again and again.

@@ -69,11 +69,24 @@ fn api_server(mood: Mood) -> (Client, Calls) {
                 Some(Answer::Refuse(code, message)) => Ok(refusal(code, message)),
                 Some(Answer::Found(object)) => Ok(answer(StatusCode::OK, &serde_json::from_str(object).unwrap())),
                 None if parts.method == Method::GET => Ok(refusal(404, "not found")),
-                None => Ok(answer(StatusCode::OK, &stored(body, count))),
+                None => Ok(answer(StatusCode::OK, &stored(whole(body, &kind, &seen), count))),
             }
         }
     });
     (Client::new(service, "default"), calls)
+}
+
+/// What an apply of a part makes of the object: here that is the number of pods, handed over.
+fn whole(body: Value, kind: &str, seen: &Mutex<Vec<(String, Value)>>) -> Value {
+    let (Some(replicas), "deployments") = (body.pointer("/spec/replicas"), kind) else { return body };
+    if body.pointer("/spec/template").is_some() {
+        return body;
+    }
+    let seen = seen.lock().unwrap();
+    let made = seen.iter().rev().find(|(_, object)| object.pointer("/spec/template").is_some());
+    let mut object = made.unwrap().1.clone();
+    object["spec"]["replicas"] = replicas.clone();
+    object
 }
 
 /// `deployments` or `mcpservers/status`, from a path.

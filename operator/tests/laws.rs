@@ -11,18 +11,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use mcp_crds::McpServerSpec;
+use mcp_crds::{McpServerSpec, scaling::Autoscaling};
 use mcp_operator::{
-    desired::{Child, ChildKind},
+    desired::{
+        ChildKind,
+        scaled_object::{Keda, PAUSED},
+    },
     diff::{self, Plan},
-    status::{self, Facts, Verdict},
+    status::{self, Facts, Verdict, scaling::Scaling},
 };
 use model::{
     Cluster, OWNER, Place, Verb,
     fates::{Fate, cluster, fate, fates, healing},
     heard::{pod, probe, verdict, words},
     place,
-    specs::{children, server, spec},
+    specs::{Asked, asked, server, spec},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -37,8 +40,13 @@ fn config() -> ProptestConfig {
 fn without_marks(cluster: &Cluster) -> BTreeMap<Place, Value> {
     let mut content = cluster.content();
     for value in content.values_mut() {
-        for (part, mark) in [("labels", "team.example.com/cost"), ("annotations", "kubectl.kubernetes.io/restartedAt")]
-        {
+        // Whoever has touched the mark by which KEDA is paused may keep it.
+        let marks = [
+            ("labels", "team.example.com/cost"),
+            ("annotations", "kubectl.kubernetes.io/restartedAt"),
+            ("annotations", PAUSED),
+        ];
+        for (part, mark) in marks {
             if let Some(part) = value["metadata"][part].as_object_mut() {
                 part.remove(mark);
             }
@@ -47,8 +55,18 @@ fn without_marks(cluster: &Cluster) -> BTreeMap<Place, Value> {
     content
 }
 
-fn plan(children: &[Child], cluster: &Cluster) -> Plan {
-    diff::plan(children, &cluster.live(|kind| place(kind).1), OWNER)
+fn plan(asked: &Asked, cluster: &Cluster) -> Plan {
+    let live = cluster.live(|kind| place(kind).1);
+    diff::plan(asked.by(&live), &live, OWNER)
+}
+
+/// The number of pods is history where KEDA decides it.
+fn without_number(mut content: BTreeMap<Place, Value>, spec: &McpServerSpec) -> BTreeMap<Place, Value> {
+    let deployment = content.get_mut(&place(ChildKind::Deployment)).filter(|_| spec.autoscaling.is_some());
+    if let Some(spec) = deployment.and_then(|it| it["spec"].as_object_mut()) {
+        spec.remove("replicas");
+    }
+    content
 }
 
 fn is_clean(plan: &Plan) -> bool {
@@ -60,8 +78,8 @@ proptest! {
 
     #[test]
     fn the_same_facts_give_the_same_plan(spec in spec(), before in spec(), fates in fates(fate()), there in any::<bool>()) {
-        let cluster = cluster(&children(&before, &[true]), &fates);
-        let (once, again) = (children(&spec, &[there]), children(&spec, &[there]));
+        let cluster = cluster(&asked(&before, &[true]), &fates);
+        let (once, again) = (asked(&spec, &[there]), asked(&spec, &[there]));
         prop_assert_eq!(&once, &again);
         prop_assert_eq!(plan(&once, &cluster), plan(&again, &cluster));
     }
@@ -70,8 +88,8 @@ proptest! {
     fn from_any_state_there_is_rest_after_three_rounds_and_nothing_foreign_is_touched(
         spec in spec(), before in spec(), fates in fates(fate()), there in any::<bool>(),
     ) {
-        let mut cluster = cluster(&children(&before, &[true]), &fates);
-        let wanted = children(&spec, &[there]);
+        let mut cluster = cluster(&asked(&before, &[true]), &fates);
+        let wanted = asked(&spec, &[there]);
         let untouchable: Vec<_> = ChildKind::ALL.into_iter().zip(&fates).filter_map(|(kind, fate)| {
             let at = place(kind);
             let theirs = matches!(fate, Fate::Foreign | Fate::LeftOver | Fate::Ending);
@@ -93,50 +111,78 @@ proptest! {
 
     #[test]
     fn the_end_depends_on_the_last_spec_alone(first in spec(), last in spec(), fates in fates(healing())) {
-        let wanted = children(&last, &[true]);
+        let wanted = asked(&last, &[true]);
         let mut straight = Cluster::default();
         straight.converge(&wanted, OWNER, |kind| place(kind).1);
-        let mut crooked = cluster(&children(&first, &[false]), &fates);
+        let mut crooked = cluster(&asked(&first, &[false]), &fates);
         crooked.converge(&wanted, OWNER, |kind| place(kind).1);
         // A settings file outlives a change of kind, which the API refuses: nobody reads it.
         let mut end = without_marks(&crooked);
-        end.retain(|at, _| at.0 != ChildKind::ConfigMap || wanted.iter().any(|child| child.kind == at.0));
-        prop_assert_eq!(end, without_marks(&straight));
+        end.retain(|at, _| at.0 != ChildKind::ConfigMap || wanted.free.iter().any(|child| child.kind == at.0));
+        prop_assert_eq!(without_number(end, &last), without_number(without_marks(&straight), &last));
     }
 
     #[test]
     fn a_crash_after_any_write_heals_and_no_workload_is_ever_deleted(
         first in spec(), last in spec(), fates in fates(healing()), writes in 0..12_usize,
     ) {
-        let wanted = children(&last, &[true]);
-        let mut straight = cluster(&children(&first, &[true]), &fates);
+        let wanted = asked(&last, &[true]);
+        let mut straight = cluster(&asked(&first, &[true]), &fates);
         let mut crashed = straight.clone();
         straight.converge(&wanted, OWNER, |kind| place(kind).1);
         crashed.run(&plan(&wanted, &crashed), OWNER, writes);
         prop_assert!(crashed.log.len() <= writes);
         let rounds = crashed.converge(&wanted, OWNER, |kind| place(kind).1);
         prop_assert!(rounds <= 3, "{} rounds", rounds);
-        prop_assert_eq!(crashed.content(), straight.content());
+        prop_assert_eq!(without_number(crashed.content(), &last), without_number(straight.content(), &last));
         let deleted = crashed.log.iter().filter(|(verb, _)| *verb == Verb::Delete).map(|(_, (kind, _))| *kind);
         let workloads = [ChildKind::ServiceAccount, ChildKind::Service, ChildKind::Deployment];
         prop_assert!(deleted.into_iter().all(|kind| !workloads.contains(&kind)));
     }
 
     #[test]
+    fn the_number_of_pods_is_the_specs_or_kedas_and_never_falls_on_the_way(
+        first in spec(), last in spec(), pods in 1..9_i32, writes in 0..12_usize,
+    ) {
+        let mut cluster = cluster(&asked(&first, &[true]), &[]);
+        let mut allowed = vec![json!(first.replicas)];
+        if first.autoscaling.is_some() {
+            cluster.update(&place(ChildKind::Deployment), |live| live["spec"]["replicas"] = json!(pods));
+            allowed = vec![json!(pods)];
+        }
+        if last.autoscaling.is_none() {
+            allowed.push(json!(last.replicas));
+        }
+        cluster.numbers.clear();
+        let wanted = asked(&last, &[true]);
+        // With a crash on the way, too.
+        cluster.run(&plan(&wanted, &cluster), OWNER, writes);
+        cluster.converge(&wanted, OWNER, |kind| place(kind).1);
+        prop_assert!(cluster.numbers.iter().all(|number| allowed.contains(number)), "{:?}", cluster.numbers);
+        let end = cluster.objects[&place(ChildKind::Deployment)].value["spec"]["replicas"].clone();
+        prop_assert_eq!(Some(&end), allowed.last());
+        // It is KEDA's now: whatever it says, there is nothing to do.
+        if last.autoscaling.is_some() {
+            cluster.update(&place(ChildKind::Deployment), |live| live["spec"]["replicas"] = json!(pods + 20));
+            prop_assert!(is_clean(&plan(&wanted, &cluster)));
+        }
+    }
+
+    #[test]
     fn the_order_of_lists_is_no_difference(spec in spec(), seed in any::<u64>()) {
-        let wanted = children(&spec, &[true]);
+        let wanted = asked(&spec, &[true]);
         let mut cluster = Cluster::default();
         cluster.converge(&wanted, OWNER, |kind| place(kind).1);
         let mut live = cluster.live(|kind| place(kind).1);
         for object in live.values_mut() {
             shuffle("", object, seed);
         }
-        prop_assert!(is_clean(&diff::plan(&wanted, &live, OWNER)));
+        prop_assert!(is_clean(&diff::plan(wanted.by(&live), &live, OWNER)));
     }
 
     #[test]
     fn nothing_is_asked_for_that_belongs_to_others(spec in spec()) {
-        for child in children(&spec, &[true]) {
+        for child in asked(&spec, &[true]).free {
             let metadata: Vec<_> = child.object["metadata"].as_object().unwrap().keys().cloned().collect();
             prop_assert_eq!(metadata, ["annotations", "labels", "name", "namespace", "ownerReferences"]);
             prop_assert!(child.object.get("status").is_none());
@@ -149,9 +195,14 @@ proptest! {
     #[test]
     fn whatever_pods_say_the_status_is_small_and_stays_as_it_is(
         replicas in 0..4_i32, pods in prop::collection::vec(pod(), 0..5), verdict in verdict(), deployed in any::<bool>(),
-        probe in probe(), why in words(),
+        probe in probe(), why in words(), keda in any::<(bool, bool, bool)>(),
     ) {
-        let server = server(McpServerSpec { replicas, ..McpServerSpec::default() });
+        let (installed, holds, scales) = keda;
+        let autoscaling = scales.then(|| Autoscaling { max_replicas: 3, ..Autoscaling::default() });
+        let conditions = json!([{"type": "Ready", "status": "False", "message": why}]);
+        let object = json!({"metadata": {"name": "files"}, "status": {"conditions": conditions}});
+        let scaling = Scaling { keda: Keda { installed, holds }, object: Some(&object) };
+        let server = server(McpServerSpec { replicas, autoscaling, ..McpServerSpec::default() });
         let pods: Vec<_> = pods.into_iter().map(|pod| Arc::new(serde_json::from_value::<Pod>(pod).unwrap())).collect();
         let unmounted = pods.iter().take(1).map(|pod| (pod.name_any(), why.clone())).collect();
         let ready = json!({"readyReplicas": 1, "replicas": 2, "availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1});
@@ -164,6 +215,7 @@ proptest! {
             probe: probe.clone(),
             reachable: true,
             address: Some("http://files.team.svc:8080/mcp".to_owned()),
+            scaling,
         };
         let now = Timestamp::UNIX_EPOCH;
         let once = status::compute(&server, &mcp_crds::McpServerStatus::default(), &facts(&verdict), now);

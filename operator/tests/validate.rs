@@ -121,11 +121,11 @@ fn every_part_that_is_not_there_yet_is_named_at_once() {
 #[test]
 fn a_missing_convenience_does_not_keep_a_server_from_running() {
     let spec = image(json!({
-        "autoscaling": {"maxReplicas": 3}, "tools": {"onChange": "Warn"}, "audit": {"sinks": ["Stdout", "Postgres"]},
+        "tools": {"onChange": "Warn"}, "audit": {"sinks": ["Stdout", "Postgres"]},
         "telemetry": {"otlpEndpoint": "http://collector:4317", "metrics": {"podMonitor": true}},
         "conformance": {"schedule": "OnChange"}, "replicas": 3,
     }));
-    assert_eq!(valid(spec.clone()).replicas, 3, "spec.replicas counts while nothing scales");
+    assert_eq!(valid(spec.clone()).replicas, 3);
     let expected = [
         "spec.tools.onChange",
         "spec.audit.sinks",
@@ -150,6 +150,7 @@ fn a_missing_convenience_does_not_keep_a_server_from_running() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn mistakes_in_every_part_are_found_without_the_api_server() {
     let name = |count: usize| format!("object-{count}");
     let many = |key: &str| {
@@ -159,6 +160,8 @@ fn mistakes_in_every_part_are_found_without_the_api_server() {
     let kv = json!({"custom": {"kv": {"backend": "Disk", "disk": {"volume": "data"}}}});
     let sqlite = json!({"database": {"sqlite": {"persistence": {"volume": "data"}}}});
     let on = |volume: Value| json!({"server": sqlite, "replicas": 1, "volumes": [volume]});
+    let hours = |replicas: i32, end: &str| json!({"name": "office", "timezone": "UTC", "start": "0 8 * * *", "end": end, "replicas": replicas});
+    let scaled = |autoscaling: Value| filesystem(json!({"autoscaling": autoscaling}));
     for (spec, field, words) in [
         (image(json!({"image": "b"})), "spec.image", "spec.server.image.ref"),
         (filesystem(json!({"image": ":::"})), "spec.image", "not an image reference"),
@@ -241,6 +244,37 @@ fn mistakes_in_every_part_are_found_without_the_api_server() {
         (image(json!({"probes": {"path": "up"}})), "spec.probes.path", "begin it with a slash"),
         (image(json!({"probes": {"periodSeconds": 0}})), "spec.probes.periodSeconds", "too short"),
         (image(json!({"session": {"drainSeconds": -1}})), "spec.session.drainSeconds", "no time to end"),
+        (scaled(json!({"minReplicas": 3, "maxReplicas": 2})), "spec.autoscaling.minReplicas", "3 to 2 pods cannot be"),
+        (scaled(json!({"minReplicas": 0, "maxReplicas": 2})), "spec.autoscaling.minReplicas", "schedule trigger"),
+        (
+            with(
+                scaled(json!({"minReplicas": 0, "maxReplicas": 2, "schedule": [hours(1, "0 18 * * *")]})),
+                json!({"session": {"mode": "Stateful"}}),
+            ),
+            "spec.autoscaling.minReplicas",
+            "ends sessions",
+        ),
+        (
+            scaled(json!({"maxReplicas": 2, "schedule": [hours(3, "0 18 * * *")]})),
+            "spec.autoscaling.schedule[office].replicas",
+            "1 to maxReplicas, which is 2",
+        ),
+        (
+            scaled(json!({"maxReplicas": 2, "schedule": [hours(1, "0 8 * * *")]})),
+            "spec.autoscaling.schedule[office].end",
+            "is its start",
+        ),
+        (
+            scaled(json!({"maxReplicas": 2, "schedule": [hours(1, "0 18 * * *"), hours(2, "0 19 * * *")]})),
+            "spec.autoscaling.schedule[office]",
+            "more than once",
+        ),
+        (image(json!({"autoscaling": {"maxReplicas": 2}})), "spec.resources.requests[cpu]", "measures cpu against it"),
+        (
+            with(scaled(json!({"maxReplicas": 2, "memory": {}})), json!({"resources": {"requests": {"cpu": "1"}}})),
+            "spec.resources.requests[memory]",
+            "measures memory against it",
+        ),
     ] {
         let found = problems(spec.clone());
         let hit = found.iter().find(|problem| problem.field == field && problem.message.contains(words));

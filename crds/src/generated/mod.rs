@@ -28,6 +28,7 @@ pub fn crds() -> Result<[CustomResourceDefinition; 2], serde_json::Error> {
         let mut crd = serde_json::to_value(crd)?;
         drop_nulls(&mut crd);
         shorten_conditions(&mut crd);
+        drop_formats(&mut crd);
         serde_json::from_value(crd)
     };
     Ok([strict(McpServer::crd())?, strict(McpServerClass::crd())?])
@@ -46,6 +47,20 @@ fn shorten_conditions(crd: &mut Value) {
                 *description = Value::String(first);
             }
         }
+    }
+}
+
+/// Takes `format: int32` off numbers whose bounds say as much and more: a definition must stay small.
+fn drop_formats(node: &mut Value) {
+    match node {
+        Value::Object(map) => {
+            if map.get("format").is_some_and(|format| format == "int32") && map.contains_key("maximum") {
+                map.remove("format");
+            }
+            map.values_mut().for_each(drop_formats);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_formats),
+        _ => {}
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::objects::Space;
 
-/// The kinds of children, as their URLs name them, in the order in which they are written.
+/// The kinds of children that every cluster has, as their URLs name them, in the order in which they are written.
 pub const CHILDREN: [&str; 6] =
     ["serviceaccounts", "configmaps", "networkpolicies", "services", "deployments", "poddisruptionbudgets"];
 
@@ -23,6 +23,7 @@ pub fn children(space: &Space, resource: &str) -> Result<(Api<DynamicObject>, &'
         "services" => ("", "v1", "Service", "files"),
         "deployments" => ("apps", "v1", "Deployment", "files"),
         "poddisruptionbudgets" => ("policy", "v1", "PodDisruptionBudget", "files"),
+        "scaledobjects" => ("keda.sh", "v1alpha1", "ScaledObject", "files"),
         other => bail!("{other} is no kind of a child"),
     };
     let mut found = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
@@ -34,6 +35,10 @@ pub fn children(space: &Space, resource: &str) -> Result<(Api<DynamicObject>, &'
 pub async fn create(space: &Space, resource: &str) -> Result<DynamicObject> {
     let (api, name) = children(space, resource)?;
     let mut object = json!({"metadata": {"name": name}});
+    if resource == "scaledobjects" {
+        // Of what is no built-in kind the API server wants to be told.
+        object = json!({"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": name}});
+    }
     let pod = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     let selector = json!({"matchLabels": {"a": "b"}});
     if let Some(spec) = match resource {
@@ -41,6 +46,7 @@ pub async fn create(space: &Space, resource: &str) -> Result<DynamicObject> {
         "services" => Some(json!({"ports": [{"port": 80}]})),
         "deployments" => Some(json!({"selector": selector, "template": pod})),
         "poddisruptionbudgets" => Some(json!({"selector": selector, "maxUnavailable": 1})),
+        "scaledobjects" => Some(json!({"scaleTargetRef": {"name": "another"}, "triggers": []})),
         _ => None::<Value>,
     } {
         object.as_object_mut().context("an object")?.insert("spec".to_owned(), spec);

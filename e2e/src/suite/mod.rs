@@ -6,6 +6,7 @@
 pub mod clients;
 pub mod foreign;
 pub mod issuer;
+pub mod keda;
 pub mod loopback;
 pub mod objects;
 pub mod operator;

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use k8s_openapi::{
-    api::rbac::v1::{ClusterRole, Role},
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
-};
+use k8s_openapi::api::rbac::v1::{ClusterRole, Role};
 use kube::{
     Api,
-    api::{DeleteParams, DynamicObject, ListParams, PostParams},
-    core::{ApiResource, DynamicObject as Dynamic, GroupVersionKind},
+    api::{ListParams, PostParams},
 };
 use mcp_e2e::{
     audit::Mark,
@@ -21,60 +17,9 @@ use mcp_e2e::{
         operator::OperatorProcess,
     },
 };
-use serde_json::json;
 use tokio::process::Command;
 
 use crate::{BINARY, Fixture, QUIET, filesystem};
-
-/// Waits until the operator says this of an optional kind.
-async fn optional(operator: &OperatorProcess, expected: &str) -> Result<()> {
-    suite::eventually(&format!("/readyz says {expected:?}"), Duration::from_secs(20), async || {
-        let (_, text) = operator.health("readyz").await?;
-        Ok(if text.contains(expected) { Ok(()) } else { Err(text) })
-    })
-    .await
-}
-
-pub(crate) async fn keda(fixture: &Fixture) -> Result<()> {
-    let operator = fixture.operator.lock().await;
-    let space = fixture.space("keda").await?;
-    optional(&operator, "scaledobjects.keda.sh is not there").await?;
-    space.apply("files", filesystem()).await?;
-    space.condition("files", "Accepted=True/Valid", SOON).await?;
-
-    let crds: Api<CustomResourceDefinition> = Api::all(space.client.clone());
-    let crd = json!({
-        "metadata": {"name": "scaledobjects.keda.sh"},
-        "spec": {
-            "group": "keda.sh", "scope": "Namespaced", "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-            }],
-        },
-    });
-    crds.create(&PostParams::default(), &serde_json::from_value(crd)?).await?;
-    optional(&operator, "scaledobjects.keda.sh is there").await?;
-    // Its objects reach the store: the metric counts what that holds.
-    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"));
-    let mut object = Dynamic::new("files", &resource);
-    object.metadata.labels = Some([("app.kubernetes.io/managed-by".to_owned(), "mcp-eks".to_owned())].into());
-    let objects: Api<DynamicObject> = Api::namespaced_with(space.client.clone(), &space.name, &resource);
-    objects.create(&PostParams::default(), &object).await?;
-    suite::eventually("the ScaledObject is in the store", SOON, async || {
-        let (_, text) = operator.health("metrics").await?;
-        let line = text.lines().find(|line| line.contains("scaledobjects.keda.sh") && line.ends_with(" 1"));
-        Ok(line.map(|_| ()).ok_or_else(|| "no metric counts it".to_owned()))
-    })
-    .await?;
-    crds.delete("scaledobjects.keda.sh", &DeleteParams::default()).await?;
-    // The watch goes on without a word until it is opened anew, after 45 s at the latest.
-    suite::eventually("its absence is noticed", Duration::from_mins(1), async || {
-        let (_, text) = operator.health("readyz").await?;
-        Ok(if text.contains("scaledobjects.keda.sh is not there") { Ok(()) } else { Err(text) })
-    })
-    .await
-}
 
 pub(crate) async fn one_namespace(fixture: &Fixture) -> Result<()> {
     const TEAM: &str = "mcp-eks-team";

@@ -128,10 +128,8 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     space.condition("refused", "Exposed=False/NotYetSupported", SOON).await?;
     ensure!(space.children("refused").await?.is_empty(), "something was made of a refused spec");
     let mut spec = filesystem();
-    spec["autoscaling"] = json!({"maxReplicas": 5});
     spec["conformance"] = json!({"schedule": "OnChange"});
     space.apply("taken", spec).await?;
-    space.condition("taken", "Scaling=False/NotYetSupported", SOON).await?;
     let message = space.condition("taken", "Accepted=True/Valid", SOON).await?;
     ensure!(message.contains("spec.conformance"), "{message}");
     ensure!(space.deployments().get("taken").await?.spec.and_then(|spec| spec.replicas) == Some(2));

@@ -5,12 +5,9 @@
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::{
-    api::{
-        core::v1::ServiceAccount,
-        rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding},
-    },
-    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+use k8s_openapi::api::{
+    core::v1::ServiceAccount,
+    rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding},
 };
 use kube::{
     Api, Client,
@@ -142,26 +139,9 @@ pub(crate) async fn give(client: &Client, namespace: &str, home: &str, rules: &[
     Ok(())
 }
 
-/// KEDA's definition: without it the API server has nothing to watch, whatever the rights.
-pub(crate) async fn install_keda(client: &Client) -> Result<()> {
-    let crd = json!({
-        "metadata": {"name": "scaledobjects.keda.sh"},
-        "spec": {
-            "group": "keda.sh", "scope": "Namespaced", "names": {"kind": "ScaledObject", "plural": "scaledobjects"},
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}},
-            }],
-        },
-    });
-    let crds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    crds.create(&PostParams::default(), &serde_json::from_value(crd)?).await?;
-    Ok(())
-}
-
 /// Children from which something is taken away that an apply cannot take away.
-pub(crate) const VANDALISED: [&str; 5] =
-    ["configmaps", "networkpolicies", "services", "deployments", "poddisruptionbudgets"];
+pub(crate) const VANDALISED: [&str; 6] =
+    ["configmaps", "networkpolicies", "services", "deployments", "poddisruptionbudgets", "scaledobjects"];
 
 /// What is added to a child by hand, and where it is.
 fn vandal(resource: &str) -> Result<(Value, &'static str)> {
@@ -178,6 +158,7 @@ fn vandal(resource: &str) -> Result<(Value, &'static str)> {
         "poddisruptionbudgets" => {
             (json!({"spec": {"maxUnavailable": null, "minAvailable": "100%"}}), "/spec/minAvailable")
         }
+        "scaledobjects" => (json!({"spec": {"pollingInterval": 1}}), "/spec/pollingInterval"),
         other => bail!("nothing is known that takes an update of {other}: add it here"),
     })
 }

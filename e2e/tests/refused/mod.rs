@@ -105,6 +105,9 @@ fn aws() -> Value {
     json!({"aws": {"region": "us-west-2"}})
 }
 
+/// Words of the rule that utilization is a share of a request.
+const MEASURE: &str = "set spec.resources.requests of the same name";
+
 const ROLE: &str = "arn:aws:iam::123456789012:role/mcp/reader";
 
 /// Name, spec, and words of the refusal.
@@ -174,6 +177,20 @@ fn cases() -> Vec<(&'static str, Value, &'static str)> {
         ("a", scaled(json!({"minReplicas": 3, "maxReplicas": 2})), "minReplicas is more than maxReplicas"),
         ("a", scaled(json!({"minReplicas": 0, "maxReplicas": 2})), "needs a prometheus or schedule trigger"),
         ("a", scaled(json!({"maxReplicas": 2, "schedule": [schedule(3)]})), "more than maxReplicas"),
+        ("a", scaled(json!({"maxReplicas": 2, "schedule": [schedule(0)]})), "greater than or equal to 1"),
+        // Of a server that is known by its image alone nobody knows what it needs.
+        ("a", scaled(json!({"maxReplicas": 2})), MEASURE),
+        ("a", scaled(json!({"maxReplicas": 2, "cpu": {}, "schedule": [schedule(1)]})), MEASURE),
+        (
+            "a",
+            with(scaled(json!({"maxReplicas": 2, "memory": {}})), json!({"resources": {"requests": {"cpu": "100m"}}})),
+            MEASURE,
+        ),
+        (
+            "a",
+            kind(aws(), json!({"autoscaling": {"maxReplicas": 2}, "resources": {"requests": {"memory": "64Mi"}}})),
+            MEASURE,
+        ),
         (
             "a",
             with(
@@ -313,6 +330,11 @@ fn taken() -> Vec<Value> {
         ),
         image(
             json!({"autoscaling": {"minReplicas": 0, "maxReplicas": 5, "schedule": [{"name": "office-hours", "timezone": "Europe/Berlin", "start": "0 8 * * 1-5", "end": "0 18 * * 1-5", "replicas": 5}]}}),
+        ),
+        kind(aws(), json!({"autoscaling": {"maxReplicas": 10, "cpu": {}, "memory": {}}})),
+        image(json!({"autoscaling": {"maxReplicas": 2}, "resources": {"limits": {"cpu": 1}}})),
+        image(
+            json!({"autoscaling": {"maxReplicas": 2, "cpu": {}, "memory": {}}, "resources": {"requests": {"cpu": 1}, "limits": {"memory": "1Gi"}}}),
         ),
         image(
             json!({"network": {"ingressFrom": [{"namespaceSelector": {}}, {"cidr": "10.0.0.0/16"}], "egress": {"cidrs": ["0.0.0.0/0"], "ports": [443]}}}),

@@ -14,8 +14,8 @@ use crate::{
     desired::{self, ChildKind, config_map, hosts},
     diff::{self, Claim, claim},
     error::{Class, Error},
-    observe::{Observed, key, observe},
-    status::{self, Facts, Verdict, notes::notes, progress::is_progress, transitions::transitions},
+    observe::{Observed, keda, key, observe},
+    status::{self, Facts, Verdict, notes::notes, progress::is_progress, scaling::Scaling, transitions::transitions},
     vocabulary::Reason,
 };
 
@@ -34,6 +34,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
         Ok(valid) if server.spec.paused => (Some(hosts::internal_url(&valid)), Applied::default(), None),
         Ok(mut valid) => {
             let address = Some(hosts::internal_url(&valid));
+            valid.keda = keda(context, server, &observed);
             match probe_key(server, context).await {
                 Ok(key) => {
                     valid.probe_key = key;
@@ -100,6 +101,7 @@ async fn report(
         reachable,
         address,
         probe,
+        scaling: Scaling { keda: keda(context, server, observed), object: observed.live.get(&ChildKind::ScaledObject) },
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
     if status == observed.status {

@@ -1,8 +1,14 @@
 //! One stream a kind, each with a store and a backoff of its own, so that trouble with one never delays another.
 
-use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+    time::Duration,
+};
 
-use futures::{Stream, StreamExt, future, stream::BoxStream};
+use futures::{FutureExt, Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount},
@@ -12,7 +18,7 @@ use k8s_openapi::api::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{ApiResource, DynamicObject, GroupVersionKind},
+    api::{ApiResource, DynamicObject},
     core::{NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, predicates,
@@ -22,6 +28,7 @@ use kube::{
 };
 use mcp_crds::McpServer;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
 use crate::{
     context::{Optional, Stores},
@@ -38,6 +45,10 @@ use crate::{
 const WATCH_SECONDS: u32 = 45;
 /// Leaves out the ConfigMap that every namespace has, and no server names.
 const OTHER_CONFIG_MAPS: &str = "metadata.name!=kube-root-ca.crt";
+
+/// How long servers wait, at the start, for an answer whether there is KEDA: what they say of it must not change twice
+/// with every start of the operator.
+const ASKED_FOR: Duration = Duration::from_secs(10);
 
 /// How soon a kind is listed again that the API server refused: no backoff, for whoever grants a right or installs a
 /// definition looks at what happens.
@@ -144,11 +155,12 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
     let key = watcher::Config::default().fields(&format!("metadata.name={}", keeper::SECRET));
     let (secret_store, secret) = reflect::<Secret>(&home, listed.add("secrets"), key, |_| ());
+    let keda_known = scaled_objects_store.known(ASKED_FOR);
     let pods_listed = listed.clone().all();
     let mounts = Mounts::default();
     let (mark, _) = listed.add_optional("events");
     let unmounted = failed_mounts(client, mark, &mounts, &pod_store, pods_listed);
-    let children_listed = listed.clone().all();
+    let children_listed = future::join(listed.clone().all(), keda_known).map(drop);
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
     let servers_by_config_map = Index::<McpServer>::new(|server| roll::config_maps(&server.spec).into_iter().collect());
@@ -231,11 +243,7 @@ where
     fill(client.api(), Writer::new(()), mark, config, trim)
 }
 
-/// KEDA's ScaledObject.
-#[must_use]
-pub fn scaled_object() -> ApiResource {
-    ApiResource::from_gvk(&GroupVersionKind::gvk("keda.sh", "v1alpha1", "ScaledObject"))
-}
+pub use crate::desired::scaled_object::resource as scaled_object;
 
 /// A store and a stream of a kind that the cluster may lack, now or later: its absence delays nobody.
 ///
@@ -252,7 +260,42 @@ pub fn optional(
     let (mark, presence) = listed.add_optional(name);
     let (store, events) =
         fill(client.api_of(&resource), Writer::new(resource), mark, config, |_: &mut DynamicObject| ());
-    (Optional::new(store, presence), without_errors(events.touched_objects()))
+    (Optional::new(store, presence), without_errors(news(events).touched_objects()))
+}
+
+/// Leaves out what says nothing new but the time: KEDA writes down when a trigger was last active, every 30 s.
+fn news(events: Events<DynamicObject>) -> Events<DynamicObject> {
+    use watcher::Event::{Apply, Delete, Init, InitApply};
+    let mut seen: HashMap<Option<String>, u64> = HashMap::new();
+    let told = events.filter(move |event| {
+        future::ready(match event {
+            Ok(Apply(object) | InitApply(object)) => {
+                let says = fingerprint(object);
+                seen.insert(object.uid(), says) != Some(says)
+            }
+            Ok(Delete(object)) => {
+                seen.remove(&object.uid());
+                true
+            }
+            Ok(Init) => {
+                // What went meanwhile is not listed any more.
+                seen.clear();
+                true
+            }
+            _ => true,
+        })
+    });
+    told.boxed()
+}
+
+/// A hash of all that is of interest in an object of another project.
+fn fingerprint(object: &DynamicObject) -> u64 {
+    let mut metadata = object.metadata.clone();
+    metadata.resource_version = None;
+    let conditions = object.data.pointer("/status/conditions");
+    let mut hasher = DefaultHasher::new();
+    (json!([metadata, object.data.get("spec"), conditions])).to_string().hash(&mut hasher);
+    hasher.finish()
 }
 
 fn fill<K>(
@@ -359,7 +402,33 @@ fn without_errors<K: Send + 'static>(
 mod tests {
     use futures::{FutureExt, StreamExt, channel::oneshot, stream};
 
-    use super::after;
+    use kube::{api::DynamicObject, runtime::watcher::Event};
+    use serde_json::{Value, json};
+
+    use super::{after, news};
+
+    #[tokio::test]
+    async fn a_time_that_moves_is_no_news() {
+        let object = |status: Value| -> DynamicObject {
+            let metadata = json!({"name": "files", "uid": "1", "resourceVersion": status.to_string()});
+            serde_json::from_value(json!({"metadata": metadata, "spec": {"maxReplicaCount": 3}, "status": status}))
+                .unwrap()
+        };
+        let ready = |at: &str| json!({"lastActiveTime": at, "conditions": [{"type": "Ready", "status": "True"}]});
+        let events = vec![
+            Ok(Event::InitApply(object(json!({})))),
+            Ok(Event::Apply(object(ready("08:00")))),
+            Ok(Event::Apply(object(ready("08:30")))),
+            Ok(Event::Delete(object(ready("08:30")))),
+            Ok(Event::Apply(object(ready("08:30")))),
+        ];
+        let told = news(stream::iter(events).boxed()).map(|event| match event.unwrap() {
+            Event::Delete(_) => "gone".to_owned(),
+            Event::Apply(object) | Event::InitApply(object) => object.data["status"]["lastActiveTime"].to_string(),
+            _ => String::new(),
+        });
+        assert_eq!(told.collect::<Vec<_>>().await, ["null", "\"08:00\"", "gone", "\"08:30\""]);
+    }
 
     #[test]
     fn servers_wait_until_every_child_is_listed() {

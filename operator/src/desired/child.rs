@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Valid, names};
+use super::{Valid, names, scaled_object};
 use crate::vocabulary::APPLIED_HASH;
 
 /// The kinds of children.
@@ -29,17 +29,21 @@ pub enum ChildKind {
     Deployment,
     /// How many pods a drain may take at once.
     PodDisruptionBudget,
+    /// How many pods there are, where KEDA decides it.
+    ScaledObject,
 }
 
 impl ChildKind {
     /// Every kind, in the order in which children are applied.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::NetworkPolicy,
         Self::Service,
         Self::Deployment,
         Self::PodDisruptionBudget,
+        // Last: that a cluster lacks KEDA, or KEDA refuses it, keeps nothing else from being there.
+        Self::ScaledObject,
     ];
 
     /// Group, version and plural of the kind.
@@ -52,6 +56,7 @@ impl ChildKind {
             Self::Service => ApiResource::erase::<Service>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
+            Self::ScaledObject => scaled_object::resource(),
         }
     }
 
@@ -65,6 +70,7 @@ impl ChildKind {
             Self::Service => "Service",
             Self::Deployment => "Deployment",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
+            Self::ScaledObject => "ScaledObject",
         }
     }
 
@@ -73,7 +79,7 @@ impl ChildKind {
     #[must_use]
     pub fn is_optional(self) -> bool {
         match self {
-            Self::NetworkPolicy | Self::PodDisruptionBudget => true,
+            Self::NetworkPolicy | Self::PodDisruptionBudget | Self::ScaledObject => true,
             Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::Deployment => false,
         }
     }
@@ -92,6 +98,8 @@ pub struct Child {
     pub server: String,
     /// The object, apiVersion and kind included.
     pub object: Value,
+    /// What a new object begins with beyond that, and what is not the operator's afterwards.
+    pub begins_with: Option<Value>,
 }
 
 impl Child {
@@ -107,7 +115,7 @@ impl Child {
             }
         }
         let name = names::child(kind, &server.name);
-        Self { kind, namespace: server.namespace.clone(), name, server: server.name.clone(), object }
+        Self { kind, namespace: server.namespace.clone(), name, server: server.name.clone(), object, begins_with: None }
     }
 
     /// Kind and name, for messages.

@@ -1,5 +1,6 @@
 //! The Deployment around the pod: how many, and how one template follows another without a gap.
-//! `own` are annotations of the template: hashes of what pods read at their start.
+//! `own` are annotations of the template: hashes of what pods read at their start. Where KEDA decides how many, the
+//! Deployment says nothing of it.
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::{apis::meta::v1::ObjectMeta, util::intstr::IntOrString},
 };
+use serde_json::{Value, json};
 
 use super::{ChildKind, Valid, labels, pod, validate::Strategy};
 
@@ -24,7 +26,7 @@ pub(super) fn build(server: &Valid, own: BTreeMap<String, String>) -> Deployment
     Deployment {
         metadata: labels::metadata(ChildKind::Deployment, server),
         spec: Some(DeploymentSpec {
-            replicas: Some(server.replicas),
+            replicas: server.owns_replicas().then_some(server.replicas),
             revision_history_limit: Some(REVISIONS),
             progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
             selector: labels::selector(server),
@@ -41,6 +43,13 @@ pub(super) fn build(server: &Valid, own: BTreeMap<String, String>) -> Deployment
         }),
         ..Deployment::default()
     }
+}
+
+/// Pods that a new Deployment of an autoscaled server has until KEDA decides; the API server would give it one.
+pub(super) fn begins_with(server: &Valid) -> Option<Value> {
+    let fewest =
+        server.autoscaling.as_ref().map(|autoscaling| autoscaling.min_replicas).filter(|fewest| *fewest > 1)?;
+    Some(json!({"spec": {"replicas": fewest}}))
 }
 
 fn strategy(strategy: Strategy) -> DeploymentStrategy {

@@ -1,6 +1,6 @@
 //! The PodDisruptionBudget: how many pods a drain may take at once.
 //!
-//! A server of one pod has none: a budget could protect it only by blocking every drain of its node. Pods that are not
+//! A server of one pod has none, and an autoscaled one that may go down to one has none that names the fewest: a budget could protect it only by blocking every drain of its node. Pods that are not
 //! ready may always be evicted: a broken server must not hold up a node either.
 //! Source: <https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy>.
 
@@ -31,7 +31,12 @@ pub(super) fn build(server: &Valid) -> Option<PodDisruptionBudget> {
         Budget::MaxUnavailable(amount) => (Some(amount), None),
         Budget::MinAvailable(amount) => (None, Some(amount)),
     };
-    (server.replicas > 1).then(|| PodDisruptionBudget {
+    let (fewest, most) = match &server.autoscaling {
+        Some(autoscaling) => (autoscaling.min_replicas, autoscaling.max_replicas),
+        None => (server.replicas, server.replicas),
+    };
+    let pods = if min_available.is_some() { fewest } else { most };
+    (pods > 1).then(|| PodDisruptionBudget {
         metadata: labels::metadata(ChildKind::PodDisruptionBudget, server),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable,

@@ -15,6 +15,7 @@ pub mod network;
 pub mod pod;
 pub mod probes;
 pub mod roll;
+pub mod scaled_object;
 pub mod service;
 pub mod service_account;
 pub mod validate;
@@ -32,8 +33,12 @@ pub fn build(server: &Valid, config_maps: &roll::Versions) -> Vec<Child> {
         settings.map(|settings| Child::seal(ChildKind::ConfigMap, server, &settings)),
         network::build(server).map(|policy| Child::seal(ChildKind::NetworkPolicy, server, &policy)),
         Some(Child::seal(ChildKind::Service, server, &service::build(server))),
-        Some(Child::seal(ChildKind::Deployment, server, &deployment)),
+        Some(Child {
+            begins_with: deployment::begins_with(server),
+            ..Child::seal(ChildKind::Deployment, server, &deployment)
+        }),
         disruption::build(server).map(|budget| Child::seal(ChildKind::PodDisruptionBudget, server, &budget)),
+        scaled_object::build(server).map(|scaled| Child::seal(ChildKind::ScaledObject, server, &scaled)),
     ];
     children.into_iter().flatten().collect()
 }

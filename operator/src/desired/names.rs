@@ -25,7 +25,9 @@ const fn suffix(kind: ChildKind) -> &'static str {
         | ChildKind::NetworkPolicy
         | ChildKind::Service
         | ChildKind::Deployment
-        | ChildKind::PodDisruptionBudget => "",
+        | ChildKind::PodDisruptionBudget
+        // KEDA writes its name into a label.
+        | ChildKind::ScaledObject => "",
     }
 }
 
@@ -65,7 +67,7 @@ mod tests {
         for kind in ChildKind::ALL {
             // Services and what becomes a label are RFC 1035 labels, the rest subdomains.
             let limit = if suffix(kind).is_empty() { 63 } else { 253 };
-            let named_by_label = matches!(kind, ChildKind::Service | ChildKind::Deployment);
+            let named_by_label = matches!(kind, ChildKind::Service | ChildKind::Deployment | ChildKind::ScaledObject);
             assert!(!named_by_label || suffix(kind).is_empty(), "{}", kind.name());
             assert!(child(kind, &"a".repeat(63)).len() <= limit, "{}", kind.name());
         }

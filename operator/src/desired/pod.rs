@@ -24,8 +24,8 @@ use super::{
 
 /// Name of the MCP port.
 pub(super) const MCP_PORT_NAME: &str = "mcp";
-
-const CONTAINER: &str = "server";
+/// Name of the container in which the server runs.
+pub(super) const CONTAINER: &str = "server";
 pub(super) const HEALTH_PORT_NAME: &str = "health";
 const HEALTH_PORT: i32 = 9090;
 const UID: i64 = 10001;

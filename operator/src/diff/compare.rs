@@ -46,8 +46,9 @@ const GUARDED: [&str; 29] = [
     "workingDir",
 ];
 
-/// Maps that are ours as a whole.
-const EXACT: [&str; 6] = ["securityContext", "capabilities", "selector", "matchLabels", "nodeSelector", "data"];
+/// Maps that are ours as a whole. A request that is missing is made of the limit in pods, not in their templates.
+const EXACT: [&str; 8] =
+    ["securityContext", "capabilities", "selector", "matchLabels", "nodeSelector", "data", "limits", "requests"];
 
 /// Objects that mean nothing when they are empty, and are written so by servers and clients. Any other does mean something: an
 /// empty selector is everybody, an empty volume source is a source.
@@ -72,6 +73,13 @@ pub fn purge(kind: ChildKind, desired: &Value, live: &Value) -> Value {
 }
 
 fn settle_strict_parts(kind: ChildKind, desired: &Value, live: &Value, target: &mut Value) {
+    if kind == ChildKind::ScaledObject {
+        // No server defaults anything in it, so all of it is what was asked for.
+        if let (Some(part), Some(wanted)) = (target.pointer_mut("/spec"), desired.pointer("/spec")) {
+            part.clone_from(wanted);
+        }
+        return;
+    }
     for pointer in strict_parts(kind) {
         if let (Some(part), Some(wanted), Some(found)) =
             (target.pointer_mut(pointer), desired.pointer(pointer), live.pointer(pointer))
@@ -117,7 +125,7 @@ pub fn loses(live: &Value, settled: &Value) -> bool {
 /// Parts of a kind in which nothing foreign stays.
 fn strict_parts(kind: ChildKind) -> &'static [&'static str] {
     match kind {
-        ChildKind::ServiceAccount => &[],
+        ChildKind::ServiceAccount | ChildKind::ScaledObject => &[],
         ChildKind::ConfigMap => &["/data"],
         ChildKind::Service | ChildKind::NetworkPolicy | ChildKind::PodDisruptionBudget => &["/spec"],
         // One strategy excludes the settings of another: left in a replace, they would have it refused.
@@ -253,6 +261,13 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_was_edited_by_hand_and_left_the_spec_goes() {
+        let resources = |limits: Value| json!({"containers": [{"name": "server", "resources": {"limits": limits}}]});
+        let desired = resources(json!({"cpu": "4"}));
+        assert_settles(desired.clone(), resources(json!({"cpu": "4", "memory": "1Mi"})), desired);
+    }
+
+    #[test]
     fn a_variable_added_where_none_was_asked_for_goes() {
         let desired = json!({"containers": [{"name": "server"}]});
         assert_settles(desired.clone(), json!({"containers": [{"name": "server", "env": [{"name": "B"}]}]}), desired);
@@ -309,6 +324,23 @@ mod tests {
         let settled = settle(ChildKind::Deployment, &json!({"spec": {"template": {"metadata": {}}}}), &live);
         assert_eq!(settled, template(json!({"kubectl.kubernetes.io/restartedAt": "now"})));
         assert!(loses(&live, &settled), "an apply cannot take it away");
+    }
+
+    #[test]
+    fn nothing_stays_in_a_scaled_object_that_was_not_asked_for() {
+        let spec = |more: Value| {
+            let mut spec = json!({"maxReplicaCount": 3, "triggers": [{"type": "cpu", "metadata": {"value": "80"}}]});
+            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            json!({"metadata": {"finalizers": ["finalizer.keda.sh"]}, "spec": spec})
+        };
+        let desired = json!({"spec": spec(json!({}))["spec"]});
+        let triggers = json!([{"type": "cpu", "metadata": {"value": "80", "activationValue": "50"}}]);
+        for more in [json!({"pollingInterval": 5}), json!({"fallback": {"replicas": 9}}), json!({"triggers": triggers})]
+        {
+            let settled = settle(ChildKind::ScaledObject, &desired, &spec(more.clone()));
+            assert_eq!(settled, spec(json!({})), "{more}");
+            assert!(loses(&spec(more), &settled), "an apply cannot take it away");
+        }
     }
 
     #[test]

@@ -19,10 +19,6 @@ pub(super) fn set(conditions: &mut Conditions<'_>, spec: &McpServerSpec) {
         let message = "spec.expose.type is not acted on yet: the server is reached from inside the cluster only";
         missing(ConditionType::Exposed, message);
     }
-    if spec.autoscaling.is_some() {
-        let message = "spec.autoscaling is not acted on yet: spec.replicas says how many pods there are";
-        missing(ConditionType::Scaling, message);
-    }
 }
 
 /// What is said of a spec that is taken.

@@ -9,6 +9,7 @@ pub mod notes;
 pub mod pods;
 pub mod progress;
 pub mod rollout;
+pub mod scaling;
 pub mod transitions;
 pub mod verified;
 
@@ -23,6 +24,7 @@ use self::{
     conditions::Conditions,
     pods::{Trouble, Unmounted, trouble},
     rollout::Rollout,
+    scaling::Scaling,
     verified::{Verified, verified},
 };
 use crate::{
@@ -70,12 +72,17 @@ pub struct Facts<'a> {
     pub address: Option<String>,
     /// What is known of pods and Service by MCP.
     pub probe: Report,
+    /// What there is of KEDA.
+    pub scaling: Scaling<'a>,
 }
 
 /// Computes the status of a server.
 #[must_use]
 pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, now: Timestamp) -> McpServerStatus {
-    let rollout = Rollout::of(facts.deployment.as_ref(), server.spec.replicas);
+    let scaled = facts.scaling.decides(&server.spec);
+    let number = facts.deployment.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
+    let desired = number.filter(|_| scaled).unwrap_or(server.spec.replicas);
+    let rollout = Rollout::of(facts.deployment.as_ref(), desired);
     let trouble = trouble(facts.pods, facts.unmounted, facts.deployment.as_ref());
     let generation = server.metadata.generation;
     let mut conditions = Conditions::new(&last.conditions, generation, now);
@@ -84,7 +91,7 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let verified = verified(server, last, &facts.probe, &rollout);
     let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified);
     let obstacle = stalled.as_ref().or(busy.as_ref());
-    let (ready, reason, message) = readiness(server, facts, &rollout, trouble.as_ref(), obstacle, &verified);
+    let (ready, reason, message) = readiness(scaled, facts, &rollout, trouble.as_ref(), obstacle, &verified);
     conditions.set(ConditionType::Ready, ready, reason, &message);
     if let Some((reason, message)) = &stalled {
         conditions.set(ConditionType::Accepted, false, *reason, message);
@@ -93,7 +100,8 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         conditions.set(ConditionType::Accepted, true, reason, &message);
     }
     asked::set(&mut conditions, &server.spec);
-    let (available, reason, message) = availability(server, &rollout, trouble.as_ref());
+    scaling::set(&mut conditions, &server.spec, &server.namespace().unwrap_or_default(), &facts.scaling);
+    let (available, reason, message) = availability(scaled, &rollout, trouble.as_ref());
     conditions.set(ConditionType::Available, available, reason, &message);
     conditions.set(ConditionType::Verified, verified.truth, verified.reason, &verified.message);
     if let Some((reason, message)) = stalled {
@@ -161,9 +169,9 @@ fn busy(
 type Judgement = (bool, Reason, String);
 
 /// Whether a client can use the server: a pod gets traffic, the Service that leads to it is ours, and what answers
-/// speaks MCP. `obstacle` is what keeps the server from its current spec.
+/// speaks MCP. `obstacle` is what keeps the server from its current spec, `scaled` that KEDA decides the number of pods.
 fn readiness(
-    server: &McpServer,
+    scaled: bool,
     facts: &Facts<'_>,
     rollout: &Rollout,
     trouble: Option<&Trouble>,
@@ -172,7 +180,7 @@ fn readiness(
 ) -> Judgement {
     let serving = rollout.serving && facts.reachable;
     match (obstacle, verified.obstacle()) {
-        _ if server.spec.replicas == 0 && rollout.exists => availability(server, rollout, trouble),
+        _ if rollout.desired == 0 && rollout.exists => availability(scaled, rollout, trouble),
         _ if matches!(facts.verdict, Verdict::Paused) && !rollout.exists => {
             (false, Reason::Paused, "no pod was started, because spec.paused is true".to_owned())
         }
@@ -186,14 +194,15 @@ fn readiness(
         (Some((reason, message)), _) if *reason != Reason::Progressing || !rollout.exists => {
             (false, *reason, message.clone())
         }
-        _ => availability(server, rollout, trouble),
+        _ => availability(scaled, rollout, trouble),
     }
 }
 
 /// Whether the Deployment has its minimum of ready pods.
-fn availability(server: &McpServer, rollout: &Rollout, trouble: Option<&Trouble>) -> Judgement {
-    if server.spec.replicas == 0 && rollout.exists {
-        return (false, Reason::ScaledToZero, "spec.replicas is 0: no pod runs, by request".to_owned());
+fn availability(scaled: bool, rollout: &Rollout, trouble: Option<&Trouble>) -> Judgement {
+    if rollout.desired == 0 && rollout.exists {
+        let why = if scaled { "nothing in spec.autoscaling asks for a pod now" } else { "spec.replicas is 0" };
+        return (false, Reason::ScaledToZero, format!("{why}: no pod runs, by request"));
     }
     match trouble {
         _ if rollout.available => (true, Reason::Serving, rollout.count()),

@@ -68,6 +68,9 @@ const fn on_its_way(reason: Reason) -> bool {
             | Reason::WaitingForDeletion
             | Reason::Probing
             | Reason::ScaledToZero
+            | Reason::Autoscaling
+            | Reason::WaitingForKeda
+            | Reason::HandingBack
     )
 }
 
@@ -79,7 +82,11 @@ const fn severity(reason: Reason) -> Severity {
         | Reason::Progressing
         | Reason::WaitingForDeletion
         | Reason::Probing
-        | Reason::ScaledToZero => Severity::Normal,
+        | Reason::ScaledToZero
+        | Reason::Autoscaling
+        | Reason::WaitingForKeda
+        | Reason::ScalingPaused
+        | Reason::HandingBack => Severity::Normal,
         _ => Severity::Warning,
     }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 pub struct Rollout {
     /// Whether there is a Deployment.
     pub exists: bool,
-    /// Pods that the spec asks for.
+    /// Pods that are asked for, by the spec or by KEDA.
     pub desired: i32,
     /// Pods that exist.
     pub replicas: i32,
@@ -24,7 +24,7 @@ pub struct Rollout {
 }
 
 impl Rollout {
-    /// Reads a Deployment's status; `desired` is what the spec of the server asks for.
+    /// Reads a Deployment's status; `desired` is the number of pods that is asked for.
     #[must_use]
     pub fn of(deployment: Option<&Deployment>, desired: i32) -> Self {
         let status = deployment.and_then(|deployment| deployment.status.clone()).unwrap_or_default();

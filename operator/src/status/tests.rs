@@ -63,8 +63,8 @@ fn compute_with(
     let serving = deployment.as_ref().is_some_and(|it| it.status.as_ref().unwrap().available_replicas > Some(0));
     let probe = if serving { Report::Spoke(Arc::default()) } else { Report::Nobody };
     let unmounted = &MOUNTED;
-    let facts =
-        Facts { verdict, deployment, pods, unmounted, reachable, address: Some("http://files/mcp".to_owned()), probe };
+    let (address, scaling) = (Some("http://files/mcp".to_owned()), Scaling::default());
+    let facts = Facts { verdict, deployment, pods, unmounted, reachable, address, probe, scaling };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
@@ -100,6 +100,7 @@ fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
         reachable: false,
         address: Some("http://files/mcp".to_owned()),
         probe: Report::Spoke(Arc::default()),
+        scaling: Scaling::default(),
     };
     let conflict = facts(Verdict::Conflict(vec!["Service files".to_owned()]));
     let status = compute(&server(2), &McpServerStatus::default(), &conflict, Timestamp::UNIX_EPOCH);
@@ -193,6 +194,7 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
         reachable: true,
         address: None,
         probe: Report::Nobody,
+        scaling: Scaling::default(),
     };
     let status = compute(&server(2), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
     assert_eq!(summary(&status)[0], "Ready=False/ApplyRefused");
@@ -254,6 +256,7 @@ fn transition_times_move_only_with_the_status() {
         reachable: true,
         address: None,
         probe: if ready > 0 { Report::Spoke(Arc::default()) } else { Report::Nobody },
+        scaling: Scaling::default(),
     };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     let first = compute(&server(2), &McpServerStatus::default(), &facts(2), at(1));
@@ -291,7 +294,7 @@ fn a_convenience_that_is_missing_has_a_condition_only_if_it_is_asked_for() {
     asking.spec.autoscaling = Some(mcp_crds::scaling::Autoscaling::default());
     asking.spec.telemetry = Some(serde_json::from_value(json!({"otlpEndpoint": "http://collector:4317"})).unwrap());
     let status = compute_with(&asking, Verdict::Applied, Some(deployment(2, 2)), &[]);
-    assert!(summary(&status).contains(&"Scaling=False/NotYetSupported".to_owned()), "{status:?}");
+    assert!(summary(&status).contains(&"Scaling=False/KedaMissing".to_owned()), "{status:?}");
     assert_eq!(summary(&status)[0], "Ready=True/Serving", "the server runs without it");
     let accepted = status.conditions.iter().find(|condition| condition.type_ == "Accepted").unwrap();
     assert!(accepted.message.ends_with("not acted on yet: spec.telemetry.otlpEndpoint"), "{accepted:?}");
@@ -335,6 +338,7 @@ fn a_volume_that_is_not_there_is_named_until_the_pod_starts() {
             reachable: true,
             address: None,
             probe: Report::Nobody,
+            scaling: Scaling::default(),
         };
         compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH).conditions[0].clone()
     };
@@ -352,4 +356,23 @@ fn an_init_container_that_fails_is_the_reason() {
     let status = compute_with(&server(1), Verdict::Applied, Some(deployment(1, 0)), &[pod(init)]);
     assert_eq!(summary(&status)[0], "Ready=False/PodsCrashLooping");
     assert!(status.conditions[0].message.contains("container copy ends with exit code 3"), "{status:?}");
+}
+
+#[test]
+fn while_keda_decides_the_number_of_pods_the_spec_does_not() {
+    let compute_scaled = |pods: i32, ready: i32| {
+        let mut scaled = server(7);
+        scaled.spec.autoscaling = Some(mcp_crds::scaling::Autoscaling::default());
+        let mut deployment = deployment(pods, ready);
+        let spec = json!({"replicas": pods, "selector": {}, "template": {}});
+        deployment.spec = Some(serde_json::from_value(spec).unwrap());
+        compute_with(&scaled, Verdict::Applied, Some(deployment), &[])
+    };
+    let steady = compute_scaled(3, 3);
+    assert_eq!(summary(&steady)[0], "Ready=True/Serving");
+    assert_eq!(steady.conditions[0].message, "3 of 3 pods are ready");
+    assert!(steady.conditions.iter().all(|condition| condition.type_ != "Reconciling"), "{:?}", summary(&steady));
+    let asleep = compute_scaled(0, 0);
+    assert_eq!(summary(&asleep)[0], "Ready=False/ScaledToZero");
+    assert!(asleep.conditions[0].message.contains("nothing in spec.autoscaling asks for a pod"), "{asleep:?}");
 }

@@ -16,7 +16,7 @@ use crate::{
         Report,
         outcome::{Failure, Wants},
     },
-    status::{Facts, Verdict, compute},
+    status::{Facts, Verdict, compute, scaling::Scaling},
     vocabulary::Reason,
 };
 
@@ -46,7 +46,16 @@ static NONE: BTreeMap<String, String> = BTreeMap::new();
 fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
     let address = Some("http://files/mcp".to_owned());
     let (verdict, deployment) = (Verdict::Applied, Some(deployment));
-    Facts { verdict, deployment, pods: &[], unmounted: &NONE, reachable: true, address, probe }
+    Facts {
+        verdict,
+        deployment,
+        pods: &[],
+        unmounted: &NONE,
+        reachable: true,
+        address,
+        probe,
+        scaling: Scaling::default(),
+    }
 }
 
 fn after(server: &McpServer, last: &McpServerStatus, verdict: Verdict, probe: Report) -> McpServerStatus {

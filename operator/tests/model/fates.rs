@@ -4,7 +4,7 @@ use mcp_operator::desired::{Child, ChildKind};
 use proptest::{prelude::*, sample::Index};
 use serde_json::{Value, json};
 
-use super::{Cluster, OWNER, place};
+use super::{Cluster, OWNER, place, specs::Asked};
 
 /// What happened to a child since it was written.
 #[derive(Clone, Debug)]
@@ -44,9 +44,10 @@ pub(crate) fn fates(fate: impl Strategy<Value = Fate>) -> impl Strategy<Value = 
 }
 
 /// A cluster with the children of an earlier spec, to which all sorts of things have happened.
-pub(crate) fn cluster(before: &[Child], fates: &[Fate]) -> Cluster {
+pub(crate) fn cluster(before: &Asked, fates: &[Fate]) -> Cluster {
     let mut cluster = Cluster::default();
     cluster.converge(before, OWNER, |kind| place(kind).1);
+    let before = before.by(&cluster.live(|kind| place(kind).1));
     for (kind, fate) in ChildKind::ALL.into_iter().zip(fates) {
         befall(&mut cluster, before, kind, fate);
     }
@@ -149,6 +150,12 @@ fn add(kind: ChildKind, live: &mut Value, how: u8) {
         ChildKind::PodDisruptionBudget => {
             vec![("/spec/minAvailable", json!("100%")), ("/spec/selector/matchLabels/app", json!("none"))]
         }
+        ChildKind::ScaledObject => vec![
+            ("/spec/pollingInterval", json!(1)),
+            ("/spec/fallback", json!({"failureThreshold": 1, "replicas": 9})),
+            ("/spec/triggers/0/metadata/activationValue", json!("99")),
+            ("/spec/triggers/0", json!({"type": "cron", "metadata": {}})),
+        ],
     };
     let Some((pointer, value)) = patches.get(usize::from(how) % patches.len().max(1)) else { return };
     let (parent, member) = pointer.rsplit_once('/').unwrap();

@@ -17,6 +17,8 @@ use mcp_operator::{
 };
 use serde_json::{Map, Value, json};
 
+use specs::Asked;
+
 /// Kind and name.
 pub(crate) type Place = (ChildKind, String);
 
@@ -37,6 +39,8 @@ pub(crate) enum Verb {
     Apply,
     Replace,
     Delete,
+    /// Another field manager takes over the number of pods.
+    HandOver,
 }
 
 /// Refused: a precondition does not hold, or the object would be invalid.
@@ -56,6 +60,8 @@ pub(crate) struct Cluster {
     pub(crate) objects: BTreeMap<Place, Stored>,
     /// Every request for a change.
     pub(crate) log: Vec<(Verb, Place)>,
+    /// Every number of pods that the Deployment has had.
+    pub(crate) numbers: Vec<Value>,
     versions: u64,
 }
 
@@ -146,6 +152,9 @@ impl Cluster {
         let before = self.objects.get(&place).map(|stored| stored.value.clone());
         fill(place.0, &mut value);
         leave_out(&mut value);
+        if place.0 == ChildKind::Deployment {
+            self.numbers.push(value["spec"]["replicas"].clone());
+        }
         let old = before.as_ref().map(leaves).unwrap_or_default();
         let ours = owned(&old, &leaves(&value));
         if before.as_ref() != Some(&value) {
@@ -175,6 +184,19 @@ impl Cluster {
                 }
                 live = Some(found);
             }
+            let lets_go =
+                step.child.kind == ChildKind::Deployment && step.child.object.pointer("/spec/replicas").is_none();
+            if live.is_some()
+                && lets_go
+                && let Some(stored) = self.objects.get_mut(&place)
+                && stored.ours.contains(["spec", "replicas"].map(str::to_owned).as_slice())
+            {
+                if self.log.len() >= until {
+                    return false;
+                }
+                stored.ours.remove(["spec", "replicas"].map(str::to_owned).as_slice());
+                self.log.push((Verb::HandOver, place.clone()));
+            }
             for applied in [false, true] {
                 if let Some(live) = live.take() {
                     let purged = purge(step.child.kind, &step.child.object, &live);
@@ -194,6 +216,13 @@ impl Cluster {
                     }
                 } else if self.log.len() >= until || self.apply(&step.child, None).is_err() {
                     return false;
+                } else if let Some(beginning) = &step.child.begins_with {
+                    if self.log.len() >= until {
+                        return false;
+                    }
+                    self.log.push((Verb::HandOver, place.clone()));
+                    self.update(&place, |value| value["spec"]["replicas"] = beginning["spec"]["replicas"].clone());
+                    break;
                 }
                 live = self.objects.get(&place).map(|stored| stored.value.clone());
             }
@@ -210,9 +239,10 @@ impl Cluster {
     }
 
     /// Looks, plans and runs until there is nothing to do. Returns after how many rounds.
-    pub(crate) fn converge(&mut self, children: &[Child], owner: &str, name: impl Fn(ChildKind) -> String) -> usize {
+    pub(crate) fn converge(&mut self, asked: &Asked, owner: &str, name: impl Fn(ChildKind) -> String) -> usize {
         for round in 0..10 {
-            let plan = diff::plan(children, &self.live(&name), owner);
+            let live = self.live(&name);
+            let plan = diff::plan(asked.by(&live), &live, owner);
             if plan.steps.is_empty() && plan.prune.is_empty() {
                 return round;
             }
@@ -373,6 +403,7 @@ fn fill(kind: ChildKind, value: &mut Value) {
     };
     match kind {
         ChildKind::Deployment => {
+            set(&mut value["spec"], "replicas", json!(1));
             set(value, "status", json!({"observedGeneration": 1}));
             let spec = &mut value["spec"]["template"]["spec"];
             for container in spec["containers"].as_array_mut().into_iter().flatten() {
@@ -394,6 +425,7 @@ fn fill(kind: ChildKind, value: &mut Value) {
             set(value, "status", json!({"loadBalancer": {}}));
         }
         ChildKind::PodDisruptionBudget => set(value, "status", json!({"currentHealthy": 0})),
+        ChildKind::ScaledObject => set(value, "status", json!({"scaleTargetKind": "apps/v1.Deployment"})),
         ChildKind::ServiceAccount | ChildKind::ConfigMap | ChildKind::NetworkPolicy => {}
     }
 }

@@ -16,11 +16,15 @@ use mcp_crds::{
         ObjectRef, Resources, SecretVolume, Volume, VolumeMount,
     },
     quantity::Quantity,
+    scaling::{Autoscaling, Behavior, Pace, Schedule, Utilization},
     scheduling::{Disruption, Share},
     tools::Tools,
     watch::{Audit, AuditPostgres, AuditSink},
 };
-use mcp_operator::desired::{self, Child, Defaults, roll};
+use mcp_operator::{
+    desired::{self, Child, ChildKind, Defaults, roll, scaled_object::Keda},
+    diff::{Claim, Live, claim},
+};
 use proptest::prelude::*;
 
 use super::OWNER;
@@ -33,13 +37,34 @@ pub(crate) fn server(spec: McpServerSpec) -> McpServer {
     server
 }
 
-pub(crate) fn children(spec: &McpServerSpec, versions: &[bool]) -> Vec<Child> {
+/// What a spec asks for: that depends on whether KEDA may still write the number of pods.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) free: Vec<Child>,
+    held: Vec<Child>,
+}
+
+impl Asked {
+    /// In a cluster that holds this.
+    pub(crate) fn by(&self, live: &Live) -> &[Child] {
+        let held = live.get(&ChildKind::ScaledObject).is_some_and(|it| claim(it, OWNER, "files") != Claim::Foreign);
+        if held { &self.held } else { &self.free }
+    }
+}
+
+pub(crate) fn asked(spec: &McpServerSpec, versions: &[bool]) -> Asked {
+    let children = |holds| children(spec, versions, Keda { installed: true, holds });
+    Asked { free: children(false), held: children(true) }
+}
+
+fn children(spec: &McpServerSpec, versions: &[bool], keda: Keda) -> Vec<Child> {
     let defaults = Defaults {
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
     };
     let valid = desired::validate(&server(spec.clone()), &defaults).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let valid = desired::Valid { keda, ..valid };
     let named = roll::config_maps(spec).into_iter().zip(versions.iter().cycle());
     desired::build(&valid, &named.map(|(name, there)| (name, there.then(|| "uid/1".to_owned()))).collect())
 }
@@ -206,13 +231,45 @@ fn door() -> impl Strategy<Value = (Option<Auth>, Option<Tools>, Option<Audit>)>
     (prop::option::of(keys), prop::option::of(tools), prop::option::of(audit))
 }
 
+/// Ways to scale; where nothing can be measured, by the clock.
+fn autoscaling() -> impl Strategy<Value = Option<Autoscaling>> {
+    let entry = Schedule {
+        name: "office-hours".to_owned(),
+        timezone: "UTC".to_owned(),
+        start: "0 8 * * 1-5".to_owned(),
+        end: "0 18 * * 1-5".to_owned(),
+        replicas: 1,
+    };
+    let pace = (0..3_i32).prop_map(|window| Pace { stabilization_window_seconds: Some(window), ..Pace::default() });
+    let autoscaling = (0..3_i32, 1..3_i32, any::<bool>(), any::<bool>(), any::<bool>(), prop::option::of(pace))
+        .prop_map(move |(fewest, more, by_the_clock, by_cpu, paused, pace)| Autoscaling {
+            min_replicas: fewest,
+            max_replicas: fewest + more,
+            schedule: (by_the_clock || fewest == 0).then(|| entry.clone()).into_iter().collect(),
+            cpu: by_cpu.then_some(Utilization { utilization: 80 }),
+            behavior: pace.map(|pace| Behavior { scale_down: Some(pace), ..Behavior::default() }),
+            paused,
+            ..Autoscaling::default()
+        });
+    prop::option::of(autoscaling)
+}
+
+/// Leaves out what nobody can measure: a server that is known by its image alone may request nothing.
+fn measurable(autoscaling: Autoscaling, requests: bool) -> Option<Autoscaling> {
+    match autoscaling {
+        any if requests => Some(any),
+        by_the_clock if !by_the_clock.schedule.is_empty() => Some(Autoscaling { cpu: None, ..by_the_clock }),
+        _ => None,
+    }
+}
+
 /// Specs of every shape that validation takes.
 pub(crate) fn spec() -> impl Strategy<Value = McpServerSpec> {
     let pod = (env(), env_from(), volumes(), resources());
-    let around = (network(), disruption());
+    let around = (network(), disruption(), autoscaling());
     let runs = (prop::option::of(bundled()), any::<bool>(), any::<bool>(), door());
     (0..4_i32, runs, prop::option::of("[a-z/]{0,4}"), pod, around).prop_map(
-        |(replicas, runs, sub_path, (env, env_from, volumes, resources), (network, disruption))| {
+        |(replicas, runs, sub_path, (env, env_from, volumes, resources), (network, disruption, autoscaling))| {
             let (bundled, files, command, (auth, tools, audit)) = runs;
             let server = match (bundled, volumes.first()) {
                 (Some(bundled), _) => bundled,
@@ -233,6 +290,7 @@ pub(crate) fn spec() -> impl Strategy<Value = McpServerSpec> {
                 }
             };
             let ours = server.image.is_none();
+            let autoscaling = autoscaling.and_then(|it| measurable(it, ours || resources.is_some()));
             let mounts = volumes.iter().map(|volume| VolumeMount {
                 name: volume.name.clone(),
                 mount_path: format!("/{}", volume.name),
@@ -249,6 +307,7 @@ pub(crate) fn spec() -> impl Strategy<Value = McpServerSpec> {
                 volumes,
                 network,
                 disruption,
+                autoscaling,
                 auth: auth.filter(|_| ours),
                 tools: tools.filter(|_| ours),
                 audit: audit.filter(|_| ours),

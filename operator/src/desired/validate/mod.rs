@@ -13,6 +13,7 @@ mod network;
 mod probes;
 mod resources;
 mod runs;
+mod scaling;
 mod scheduling;
 mod state;
 mod volumes;
@@ -21,7 +22,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Volume, VolumeMount};
 use kube::ResourceExt;
-use mcp_crds::McpServer;
+use mcp_crds::{McpServer, scaling::Autoscaling};
 
 pub use bundled::is_guarded;
 pub use later::left_out;
@@ -31,7 +32,7 @@ pub use scheduling::Scheduling;
 pub use state::Strategy;
 pub(super) use state::authorities;
 
-use super::{disruption::Budget, hosts, network::Network};
+use super::{disruption::Budget, hosts, network::Network, scaled_object::Keda};
 use crate::vocabulary::Reason;
 
 /// What the operator adds to every server: its settings, as far as objects depend on them.
@@ -58,8 +59,10 @@ pub struct Valid {
     pub cluster_domain: String,
     /// Namespace of the operator.
     pub operator_namespace: String,
-    /// Number of pods.
+    /// Number of pods, where nothing scales.
     pub replicas: i32,
+    /// How KEDA decides it.
+    pub autoscaling: Option<Autoscaling>,
     /// What runs.
     pub runs: Runs,
     /// CPU and memory of the server container.
@@ -96,6 +99,16 @@ pub struct Valid {
     pub pod_annotations: BTreeMap<String, String>,
     /// Public half of the probe's key, for a server that asks who calls. No part of the spec: the shell sets it.
     pub probe_key: Option<String>,
+    /// What there is of KEDA. No part of the spec: the shell sets it.
+    pub keda: Keda,
+}
+
+impl Valid {
+    /// Whether the number of pods is the operator's to write. It is not while KEDA could still write it.
+    #[must_use]
+    pub fn owns_replicas(&self) -> bool {
+        self.autoscaling.is_none() && !self.keda.holds
+    }
 }
 
 /// One thing that is wrong with a spec, in words that say how to mend it.
@@ -157,6 +170,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     let namespace = server.namespace().unwrap_or_default();
     let url = address(&name, &namespace, &hosts, defaults);
     let runs = runs::runs(spec, defaults, &url, &mut problems);
+    scaling::scaling(spec, &mut problems);
     let resources = resources::resources(spec.resources.as_ref(), runs.as_ref(), &mut problems);
     let network = network::network(spec.network.as_ref(), &mut problems);
     let disruption = scheduling::disruption(spec.disruption.as_ref(), &mut problems);
@@ -172,6 +186,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             cluster_domain: defaults.cluster_domain.clone(),
             operator_namespace: defaults.operator_namespace.clone(),
             replicas: spec.replicas,
+            autoscaling: spec.autoscaling.clone(),
             name,
             runs,
             resources,
@@ -191,6 +206,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             pod_labels,
             pod_annotations,
             probe_key: None,
+            keda: Keda::default(),
         }),
         _ => Err(problems.0),
     }
