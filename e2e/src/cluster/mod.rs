@@ -286,7 +286,9 @@ pub fn recorded(cache: &Cache, name: &str) -> Result<(State, PathBuf)> {
         } else {
             format!("there is {}", others.join(", "))
         };
-        format!("there is no cluster {name} ({others}): start it with `cluster up --name {name}`")
+        let start =
+            if name == DEFAULT_NAME { "make up".to_owned() } else { format!("cargo xtask cluster up --name {name}") };
+        format!("there is no cluster {name} ({others}): start it with `{start}`")
     })?;
     Ok((state, dir))
 }

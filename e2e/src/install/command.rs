@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use kube::{Api, ResourceExt};
 use mcp_crds::McpServer;
@@ -55,7 +55,8 @@ impl Up {
                     path.display(),
                     down_command(&name)
                 );
-                return Err(error.context(hint));
+                // The cause comes first.
+                return Err(anyhow!("{error:#}\n{hint}"));
             }
         };
         if found && !installed.changed {
@@ -137,9 +138,14 @@ fn down_command(cluster: &str) -> String {
 
 /// Lines of an answer that are shown.
 const SHOWN: usize = 6;
+/// Characters of a line that are shown.
+const WIDTH: usize = 160;
 
 fn indent(text: &str) -> String {
-    let cut = |line: &str| line.chars().take(160).collect::<String>();
+    let cut = |line: &str| match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{}...", line.get(..end).unwrap_or(line)),
+        None => line.to_owned(),
+    };
     let more = text.lines().nth(SHOWN).map(|_| "    ...".to_owned());
     let lines = text.lines().take(SHOWN).map(|line| format!("    {}", cut(line)));
     lines.chain(more).collect::<Vec<_>>().join("\n")
@@ -153,7 +159,8 @@ mod tests {
     fn a_long_answer_is_cut_where_the_eye_has_enough() {
         assert_eq!(indent("a\nb"), "    a\n    b");
         assert_eq!(indent(&"x\n".repeat(9)).lines().count(), 7);
-        assert_eq!(indent(&"ä".repeat(500)).chars().count(), 164);
+        assert_eq!(indent(&"ä".repeat(160)), format!("    {}", "ä".repeat(160)));
+        assert_eq!(indent(&"ä".repeat(500)), format!("    {}...", "ä".repeat(160)));
     }
 
     #[test]

@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::Condition};
-use kube::{Api, Client};
+use k8s_openapi::{
+    api::{apps::v1::Deployment, core::v1::Pod},
+    apimachinery::pkg::apis::meta::v1::Condition,
+};
+use kube::{Api, Client, ResourceExt, api::ListParams};
 use mcp_crds::McpServer;
 use tokio::time::{Instant, sleep};
 
@@ -27,10 +30,35 @@ pub async fn operator(client: &Client, progress: Progress) -> Result<()> {
         let wanted = deployment.spec.and_then(|spec| spec.replicas);
         let current = status.observed_generation == deployment.metadata.generation;
         let done = current && status.updated_replicas == wanted && status.available_replicas == wanted;
-        Ok(if done && status.replicas == wanted { Ok(()) } else { Err("its pods are starting".to_owned()) })
+        if done && status.replicas == wanted {
+            return Ok(Ok(()));
+        }
+        let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+        let mut troubles =
+            pods.list(&ListParams::default()).await?.items.iter().filter_map(trouble).collect::<Vec<_>>();
+        troubles.dedup();
+        Ok(Err(if troubles.is_empty() { "its pods are starting".to_owned() } else { troubles.join("; ") }))
     })
     .await
-    .with_context(|| format!("the operator did not start: `kubectl -n {OPERATOR_NAMESPACE} describe pods` says why"))
+    .context("the operator did not start")
+}
+
+/// Why a pod does not run, in the kubelet's words or the scheduler's.
+fn trouble(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    let conditions = status.conditions.iter().flatten();
+    let unplaced = conditions.filter(|it| it.type_ == "PodScheduled" && it.status == "False");
+    let container = status.container_statuses.iter().flatten().filter_map(|it| {
+        let state = it.state.as_ref()?;
+        let waiting = state.waiting.as_ref().map(|it| (it.reason.clone(), it.message.clone()));
+        waiting.or_else(|| state.terminated.as_ref().map(|it| (it.reason.clone(), it.message.clone())))
+    });
+    // An evicted pod says so itself; the disk is full, for one.
+    let own = (status.phase.as_deref() == Some("Failed")).then(|| (status.reason.clone(), status.message.clone()));
+    let mut words = own.into_iter().chain(container).chain(unplaced.map(|it| (it.reason.clone(), it.message.clone())));
+    let (reason, message) = words.find(|(reason, _)| reason.as_deref() != Some("ContainerCreating"))?;
+    let said: Vec<_> = reason.into_iter().chain(message).collect();
+    Some(format!("pod {}: {}", pod.name_any(), said.join(": ")))
 }
 
 /// Waits until an `McpServer` is Ready for its current spec. Returns it.
@@ -72,5 +100,33 @@ async fn wait<T>(what: &str, progress: Progress, look: impl AsyncFn() -> Result<
             said = why;
         }
         sleep(PERIOD).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pod_that_does_not_run_says_why() {
+        let said = |status| {
+            let pod = serde_json::json!({"metadata": {"name": "operator-1"}, "status": status});
+            trouble(&serde_json::from_value(pod).unwrap())
+        };
+        let waits = |reason: &str| {
+            let state = serde_json::json!({"waiting": {"reason": reason, "message": "why"}});
+            let container = serde_json::json!({"name": "a", "image": "b", "imageID": "", "ready": false, "restartCount": 0, "state": state});
+            serde_json::json!({"phase": "Pending", "containerStatuses": [container]})
+        };
+        let full =
+            serde_json::json!({"phase": "Failed", "reason": "Evicted", "message": "The node was low on resource"});
+        let nowhere = serde_json::json!({"phase": "Pending", "conditions": [
+            {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/1 nodes"},
+        ]});
+        assert_eq!(said(serde_json::json!({"phase": "Running"})), None);
+        assert_eq!(said(waits("ContainerCreating")), None);
+        assert_eq!(said(waits("CrashLoopBackOff")).unwrap(), "pod operator-1: CrashLoopBackOff: why");
+        assert_eq!(said(full).unwrap(), "pod operator-1: Evicted: The node was low on resource");
+        assert_eq!(said(nowhere).unwrap(), "pod operator-1: Unschedulable: 0/1 nodes");
     }
 }
