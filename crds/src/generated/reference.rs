@@ -78,18 +78,19 @@ fn kind_of(node: &Value) -> String {
         let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
         words = values.join(", ");
     }
-    if let Some(default) = node.get("default").filter(|default| !default.is_object()) {
-        let _ = write!(words, "; default {}", default.to_string().trim_matches('"'));
-    }
     let low = number("minimum").map(|it| ("from", it));
     let high = number("maximum").map(|it| ("to", it));
     for (word, bound) in low.into_iter().chain(high) {
-        let _ = write!(words, " {word} {bound}");
+        // schemars writes bounds of whole numbers as 1.0.
+        let _ = write!(words, " {word} {}", bound.strip_suffix(".0").unwrap_or(&bound));
     }
     for (key, unit) in [("maxLength", "characters"), ("maxItems", "entries"), ("maxProperties", "entries")] {
         if let Some(most) = number(key) {
             let _ = write!(words, ", at most {most} {unit}");
         }
+    }
+    if let Some(default) = node.get("default").filter(|default| !default.is_object()) {
+        let _ = write!(words, "; default {}", default.to_string().trim_matches('"'));
     }
     escape(&words)
 }
