@@ -10,7 +10,7 @@ use futures::FutureExt;
 use mcp_e2e::{
     audit::{Event, Mark},
     cluster::{Cluster, Tier},
-    install::OPERATOR_USER,
+    install::{OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{self, Test, objects::Space, operator::OperatorProcess},
 };
 use serde_json::{Value, json};
@@ -69,6 +69,9 @@ fn main() -> ExitCode {
         ("every field that is acted on is written once", |f| asked::settles(f).boxed_local()),
         ("a paused server is left as it is, and goes on when it is not", |f| asked::paused(f).boxed_local()),
         ("what cannot be done yet is refused by name, or left out by name", |f| asked::not_yet(f).boxed_local()),
+        ("an identity that AWS does not give is told, and no pod starts without it", |f| {
+            asked::identity(f).boxed_local()
+        }),
         ("a rollout restart and a second field manager are left alone", |f| written::other_managers(f).boxed_local()),
         ("a name that is taken stalls, nothing is touched, and it goes on when the name is free", |f| {
             told::name_conflict(f).boxed_local()
@@ -97,7 +100,18 @@ fn main() -> ExitCode {
         Tier::Api,
         BINARY,
         async |cluster| {
-            let operator = OperatorProcess::start(&cluster, &suite::bin_dir(BINARY)).await?;
+            OperatorProcess::manifests(&cluster).await?;
+            // Nobody answers there: what becomes of an identity is the matter of suite identity.
+            let settings = vec![
+                ("MCP_EKS_CLUSTER_NAME", "suite".to_owned()),
+                ("MCP_EKS_IDENTITY_ALLOW", "identity=arn:aws:iam::123456789012:role/*".to_owned()),
+                ("AWS_REGION", "us-west-2".to_owned()),
+                ("AWS_ENDPOINT_URL_EKS", "http://127.0.0.1:1".to_owned()),
+                ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+                ("AWS_SECRET_ACCESS_KEY", "test".to_owned()),
+            ];
+            let bin_dir = suite::bin_dir(BINARY);
+            let operator = OperatorProcess::start_with(&cluster, &bin_dir, OPERATOR_NAMESPACE, settings).await?;
             Ok(Fixture { operator: Mutex::new(operator), cluster })
         },
         tests,

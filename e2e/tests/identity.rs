@@ -1,7 +1,9 @@
-//! The operator's associations at EKS, by the official SDK, against MiniStack; and what becomes of answers that no emulator
-//! gives.
+//! Tier api: the operator's associations at EKS, by the official SDK, against MiniStack; what becomes of answers that no
+//! emulator gives; and servers with an identity, from their finalizer to their last association.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+
+mod associated;
 
 use std::{
     net::Ipv4Addr,
@@ -22,33 +24,57 @@ use axum::{Router, http::StatusCode, response::IntoResponse};
 use futures::FutureExt;
 use mcp_e2e::{
     cache::Cache,
+    cluster::{Cluster, Tier},
+    install::OPERATOR_NAMESPACE,
     ministack::{ACCOUNT, Emulator, Kind, REGION},
-    suite::{self, Test},
+    suite::{self, Test, operator::OperatorProcess},
 };
 use mcp_operator::identity::{
     Association, Associations, Call, Change, Class, Failure, Grant, Key, New, Owner,
     cached::Cached,
     eks::{Eks, Settings},
-    plan::{Foreign, Intent, SETTLE, Wish},
+    plan::{Foreign, Intent, Late, SETTLE, Wish},
     pursue::{Memory, Outcome, pursue},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Mutex};
 
 const CLUSTER: &str = "prod";
 
+const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
+/// Namespaces whose servers may have roles of the suite.
+const ALLOWED: [&str; 4] = ["team", "taken-out", "taken", "killed"];
+
 struct Fixture {
+    cluster: Arc<Cluster>,
+    operator: Mutex<OperatorProcess>,
     _ministack: Emulator,
     eks: Eks,
     url: String,
 }
 
 impl Fixture {
-    async fn new() -> Result<Self> {
+    async fn new(cluster: Arc<Cluster>) -> Result<Self> {
         let ministack = Emulator::start(&Cache::from_env()?, Kind::MiniStack { enforce: false }).await?;
         let url = ministack.url().to_owned();
         ministack.make_cluster(CLUSTER).await?;
         let eks = eks(&url, CLUSTER).await;
-        Ok(Self { _ministack: ministack, eks, url })
+        let allowed = ALLOWED.map(|namespace| format!("{namespace}=arn:aws:iam::{ACCOUNT}:role/mcp/*")).join(",");
+        let key = || "test".to_owned();
+        let settings = vec![
+            ("MCP_EKS_CLUSTER_NAME", CLUSTER.to_owned()),
+            ("MCP_EKS_IDENTITY_ALLOW", allowed),
+            // MiniStack shows at once what was written. Without an election nobody waits for the Lease of who was killed.
+            ("MCP_EKS_IDENTITY_SETTLE_SECONDS", "2".to_owned()),
+            ("MCP_EKS_LEADER_ELECT", "false".to_owned()),
+            ("AWS_REGION", REGION.to_owned()),
+            ("AWS_ENDPOINT_URL_EKS", url.clone()),
+            ("AWS_ACCESS_KEY_ID", key()),
+            ("AWS_SECRET_ACCESS_KEY", key()),
+        ];
+        OperatorProcess::manifests(&cluster).await?;
+        let bin_dir = suite::bin_dir(BINARY);
+        let operator = OperatorProcess::start_with(&cluster, &bin_dir, OPERATOR_NAMESPACE, settings).await?;
+        Ok(Self { cluster, operator: Mutex::new(operator), _ministack: ministack, eks, url })
     }
 }
 
@@ -63,6 +89,8 @@ fn settings(url: &str) -> Settings {
         cluster_name: Some(CLUSTER.to_owned()),
         aws_region: Some(REGION.to_owned()),
         eks_endpoint: Some(url.to_owned()),
+        identity_allow: Vec::new(),
+        identity_settle_seconds: SETTLE.as_secs(),
         eks_requests_per_second: 50.try_into().unwrap(),
     }
 }
@@ -84,8 +112,20 @@ fn main() -> ExitCode {
         }),
         ("an answer that is cut off may have been a yes", |f| cut(f).boxed_local()),
         ("without credentials the operator says so, and sends nothing", |f| no_credentials(f).boxed_local()),
+        ("pods wait for their association and start anew when it changes, and a restart writes nothing", |f| {
+            associated::life(f).boxed_local()
+        }),
+        (
+            "an identity taken out of the spec takes association and finalizer along, and without one there is neither",
+            |f| associated::taken_out(f).boxed_local(),
+        ),
+        ("a role that nobody allowed is told, and costs no association", |f| associated::not_allowed(f).boxed_local()),
+        ("the association of others stalls the server, and no pod starts", |f| associated::foreign(f).boxed_local()),
+        ("an operator that is killed in the middle leaves one association, then none", |f| {
+            associated::killed(f).boxed_local()
+        }),
     ];
-    suite::run_alone("suite-identity", Fixture::new, tests)
+    suite::run("suite-identity", Tier::Api, BINARY, Fixture::new, tests)
 }
 
 fn role(name: &str) -> String {
@@ -125,7 +165,7 @@ async fn have(aws: &dyn Associations, wish: &Wish) -> Result<(Association, Vec<C
 async fn lose(aws: &dyn Associations, wish: &Wish) -> Result<Vec<Call>> {
     let mut writes = Vec::new();
     for _ in 0..10 {
-        match pursue(aws, Intent::Lose(&wish.owner, SETTLE), &wish.key, &mut Memory::default()).await? {
+        match pursue(aws, Intent::Lose(&wish.owner, Late(true)), &wish.key, &mut Memory::default()).await? {
             Outcome::Gone => return Ok(writes),
             Outcome::Wrote(call, _) => writes.push(call),
             Outcome::Wait(_) => {}
@@ -204,7 +244,7 @@ async fn foreign(fixture: &Fixture) -> Result<()> {
 
 async fn rest(fixture: &Fixture) -> Result<()> {
     let wish = wish("rest", grant("reader"));
-    let cached = Cached::new(eks(&fixture.url, CLUSTER).await);
+    let cached = Cached::new(eks(&fixture.url, CLUSTER).await, SETTLE);
     let (made, _) = have(&fixture.eks, &wish).await?;
     let (found, writes) = have(&cached, &wish).await?;
     ensure!(writes.is_empty() && found == made, "{writes:?}");

@@ -24,6 +24,7 @@ use crate::{
     debug::{self, Debug},
     desired::Defaults,
     events::Events,
+    identity::{cached::Cached, eks::Eks, tend::Tending},
     keeper::Keeper,
     leader::{self, Leadership, elect::Elector, fence},
     listed::Listed,
@@ -72,6 +73,14 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         progress: progress.clone(),
         queue: metrics.queue.clone(),
     };
+    let identity = match &settings.eks.cluster_name {
+        Some(cluster) => {
+            let settle = Duration::from_secs(settings.eks.identity_settle_seconds);
+            let eks = Cached::new(Eks::new(cluster, &settings.eks, None).await, settle);
+            Some(Tending::new(cluster, Box::new(eks), settle, settings.eks.identity_allow.clone()))
+        }
+        None => None,
+    };
     let context = Arc::new(Context {
         keeper: Keeper::new(client.clone(), &settings.namespace, watches.secret_store.clone()),
         events: Events::new(client.clone(), metrics.clone()),
@@ -88,6 +97,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         pace: Pace::default(),
         backoff: Backoff::default(),
         metrics: metrics.clone(),
+        identity,
         probes: Probes::new(settings.probe, metrics.clone()),
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

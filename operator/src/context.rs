@@ -20,6 +20,7 @@ use crate::{
     controller::{backoff::Backoff, pace::Pace},
     desired::Defaults,
     events::Events,
+    identity::tend::Tending,
     index::Index,
     keeper::Keeper,
     leader::Leadership,
@@ -57,6 +58,8 @@ pub struct Context {
     pub events: Events,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// The associations of the cluster; nothing where the operator does not know which cluster it is.
+    pub identity: Option<Tending>,
     /// What is known of servers by MCP.
     pub probes: Arc<Probes>,
     /// The key by which the probe shows who it is.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::core::Status;
 
-use crate::vocabulary::Reason;
+use crate::{identity, identity::Failure, vocabulary::Reason};
 
 /// A failed reconcile.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,14 @@ pub enum Error {
         /// The answer.
         source: Box<kube::Error>,
     },
+    /// AWS answered with an error, or not at all.
+    #[error(transparent)]
+    Aws(#[from] Failure),
+    /// The server has or had an association, and the operator does not know where.
+    #[error(
+        "the operator does not know which EKS cluster this is: start it with --cluster-name (MCP_EKS_CLUSTER_NAME)"
+    )]
+    NoCluster,
     /// A call or the whole reconcile took too long.
     #[error("{action} {object}: no answer within {}s", limit.as_secs())]
     Deadline {
@@ -74,6 +82,13 @@ impl Error {
                 kube::Error::Api(status) => class_of(status),
                 _ => Class::Transient,
             },
+            Self::Aws(failure) => match failure.class {
+                identity::Class::Throttled => Class::Throttled,
+                identity::Class::Denied | identity::Class::NoCredentials => Class::Denied,
+                identity::Class::Limit | identity::Class::Invalid | identity::Class::NotFound => Class::Refused,
+                identity::Class::InUse | identity::Class::Transient | identity::Class::Lost => Class::Transient,
+            },
+            Self::NoCluster => Class::Denied,
             Self::Deadline { .. } => Class::Transient,
             Self::Key { .. } => Class::Refused,
             Self::Panic(_) | Self::Internal(_) => Class::Bug,
@@ -84,10 +99,21 @@ impl Error {
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self.class() {
+            _ if matches!(self, Self::NoCluster) => Reason::AwsNotConfigured,
+            Class::Throttled if self.is_of_aws() => Reason::AwsThrottled,
+            Class::Denied if self.is_of_aws() => Reason::AwsDenied,
+            Class::Refused if self.is_of_aws() => Reason::AwsRefused,
+            _ if self.is_of_aws() => Reason::AwsUnavailable,
             Class::Denied | Class::Refused => Reason::ApplyRefused,
             Class::Bug => Reason::Bug,
             Class::Conflict | Class::Throttled | Class::Transient => Reason::ApiUnavailable,
         }
+    }
+}
+
+impl Error {
+    fn is_of_aws(&self) -> bool {
+        matches!(self, Self::Aws(_))
     }
 }
 

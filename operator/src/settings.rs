@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::probe;
+use crate::{identity, probe};
 
 /// Turns McpServer objects into running MCP servers.
 ///
@@ -42,6 +42,9 @@ pub struct Settings {
     /// How often and where servers are asked whether they speak MCP.
     #[command(flatten)]
     pub probe: probe::Settings,
+    /// Which EKS cluster this is, and which roles servers may have.
+    #[command(flatten)]
+    pub eks: identity::eks::Settings,
     /// What to log, as directives: info, debug, mcp_operator=debug,kube=warn.
     // rmcp logs an error for every server that does not speak MCP, in the server's words: status says it once.
     #[arg(long, env = "MCP_EKS_LOG", default_value = "info,rmcp=off")]

@@ -27,6 +27,11 @@ pub const SETTINGS_HASH: &str = "mcp-eks.dev/settings-hash";
 /// Annotation of the pod template: a hash of which ConfigMaps the spec names and of their versions.
 pub const CONFIG_MAPS_HASH: &str = "mcp-eks.dev/config-maps-hash";
 
+/// Annotation of the pod template: a hash of the association and of what it gives, so that pods roll when that changes.
+pub const IDENTITY_HASH: &str = "mcp-eks.dev/identity-hash";
+/// Finalizer of a server that has, or may have, an association.
+pub const FINALIZER: &str = "mcp-eks.dev/identity";
+
 /// Words of other projects, by which they find an MCP server behind a Service.
 pub mod discovery {
     /// `appProtocol` of the port, for agentgateway.
@@ -177,6 +182,24 @@ reasons! {
     PodsRefused,
     /// Pods do not become ready, and nothing says why.
     RolloutStuck,
+    /// The association is as the spec asks, and AWS has had time to show it to pods.
+    Associated,
+    /// The association is being made, changed or settled; pods wait for it.
+    WaitingForAssociation,
+    /// The ServiceAccount has an association that is not of this server; no pod starts.
+    ForeignAssociation,
+    /// The operator's settings give servers of this namespace no such role.
+    RoleNotAllowed,
+    /// The operator does not know which EKS cluster this is.
+    AwsNotConfigured,
+    /// AWS says that it is asked too often.
+    AwsThrottled,
+    /// The operator lacks a right in AWS, or credentials.
+    AwsDenied,
+    /// AWS refuses the association as it is asked for.
+    AwsRefused,
+    /// AWS does not answer.
+    AwsUnavailable,
     /// The API server refuses a child.
     ApplyRefused,
     /// The API server cannot be used now.

@@ -154,6 +154,7 @@ fn context(client: Client) -> Context {
         pace: Pace::default(),
         backoff: Backoff::default(),
         metrics: Arc::default(),
+        identity: None,
         probes: Probes::new(
             probe::Settings { interval: Duration::from_mins(5), service_address: None },
             Arc::default(),

@@ -213,6 +213,7 @@ proptest! {
             pods: &pods,
             unmounted: &unmounted,
             probe: probe.clone(),
+            identity: None,
             reachable: true,
             address: Some("http://files.team.svc:8080/mcp".to_owned()),
             scaling,

@@ -135,3 +135,19 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     ensure!(space.deployments().get("taken").await?.spec.and_then(|spec| spec.replicas) == Some(2));
     Ok(())
 }
+
+pub(crate) async fn identity(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("identity").await?;
+    let mut spec = filesystem();
+    spec["className"] = json!("aws");
+    spec["identity"] = json!({"roleArn": "arn:aws:iam::123456789012:role/reader"});
+    space.apply("files", spec).await?;
+    // Three tries take a few seconds.
+    let message = space.condition("files", "IdentityReady=False/AwsUnavailable", QUIET * 3).await?;
+    ensure!(message.contains("ListPodIdentityAssociations"), "{message}");
+    let children = space.children("files").await?;
+    ensure!(children.contains(&"ServiceAccount") && !children.contains(&"Deployment"), "{children:?}");
+    let server = space.servers().get("files").await?;
+    ensure!(server.metadata.finalizers == Some(vec!["mcp-eks.dev/identity".to_owned()]), "{server:?}");
+    Ok(())
+}

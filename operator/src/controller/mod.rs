@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod guard;
+mod identity;
 pub mod pace;
 pub mod publish;
 pub mod reconcile;

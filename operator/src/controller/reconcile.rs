@@ -7,7 +7,10 @@ use kube::{ResourceExt, runtime::controller::Action};
 use mcp_crds::{McpServer, McpServerStatus};
 use serde_json::Value;
 
-use super::publish;
+use super::{
+    identity::{self, Tended},
+    publish,
+};
 use crate::{
     apply::{Applied, apply},
     context::Context,
@@ -15,7 +18,10 @@ use crate::{
     diff::{self, Claim, claim},
     error::{Class, Error},
     observe::{Observed, keda, key, observe},
-    status::{self, Facts, Verdict, notes::notes, progress::is_progress, scaling::Scaling, transitions::transitions},
+    status::{
+        self, Facts, Verdict, identity::Identity, notes::notes, progress::is_progress, scaling::Scaling,
+        transitions::transitions,
+    },
     vocabulary::Reason,
 };
 
@@ -25,10 +31,17 @@ const CONFLICT_AGAIN: Duration = Duration::from_secs(20);
 /// Brings one server closer to its spec, and says how far it is.
 pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, Error> {
     if server.metadata.deletion_timestamp.is_some() {
-        return Ok(Action::await_change());
+        let outcome = identity::finalize(context, server).await;
+        if let Err(error) = &outcome
+            && error.class() != Class::Conflict
+        {
+            report_cut(server, context, error).await?;
+        }
+        return outcome;
     }
     let owner = server.uid().unwrap_or_default();
     let mut observed = observe(context, server);
+    let mut tended = Tended::default();
     let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
         // What was asked for before goes on; status goes on telling how it is.
         Ok(valid) if server.spec.paused => (Some(hosts::internal_url(&valid)), Applied::default(), None),
@@ -38,7 +51,11 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
             match probe_key(server, context).await {
                 Ok(key) => {
                     valid.probe_key = key;
-                    let plan = diff::plan(&desired::build(&valid, &observed.config_maps), &observed.live, &owner);
+                    tended = identity::tend(context, server, valid.identity.as_mut(), &observed).await;
+                    let mut children = desired::build(&valid, &observed.config_maps);
+                    // Pods that start too early never get credentials.
+                    children.retain(|child| child.kind != ChildKind::Deployment || !tended.holds());
+                    let plan = diff::plan(&children, &observed.live, &owner);
                     (address, apply(&context.client, plan, &owner, taken(&observed.status)).await, None)
                 }
                 Err(error) => (address, Applied { failure: Some(error), ..Applied::default() }, None),
@@ -52,16 +69,19 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     }
 
     // News, not a fault: the next pass, at once, knows more.
-    if let Some(error) = applied.failure.take_if(|error| error.class() == Class::Conflict) {
-        return Err(error);
+    for failure in [&mut applied.failure, &mut tended.failure] {
+        if let Some(error) = failure.take_if(|error| error.class() == Class::Conflict) {
+            return Err(error);
+        }
     }
-    let probe_again = report(server, context, &observed, verdict(server, problems, &applied), address).await?;
-    if let Some(error) = applied.failure {
+    let verdict = verdict(server, problems, &applied);
+    let probe_again = report(server, context, &observed, verdict, address, tended.identity).await?;
+    if let Some(error) = applied.failure.or(tended.failure) {
         return Err(error);
     }
     // Nothing tells us when an object that is not ours goes away.
     let again = if applied.conflicts.is_empty() { observed.again } else { Some(CONFLICT_AGAIN) };
-    let again = again.into_iter().chain(probe_again).min();
+    let again = again.into_iter().chain(probe_again).chain(tended.again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
 }
 
@@ -82,6 +102,7 @@ async fn report(
     observed: &Observed,
     verdict: Verdict,
     address: Option<String>,
+    identity: Option<Identity>,
 ) -> Result<Option<Duration>, Error> {
     let owner = server.uid().unwrap_or_default();
     let ours = |object: &&Value| claim(object, &owner, &server.name_any()) == Claim::Ours;
@@ -102,6 +123,7 @@ async fn report(
         address,
         probe,
         scaling: Scaling { keda: keda(context, server, observed), object: observed.live.get(&ChildKind::ScaledObject) },
+        identity,
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
     if status == observed.status {
@@ -122,10 +144,10 @@ async fn report(
     Ok(again)
 }
 
-/// Publishes that a pass was cut short, by a panic or its deadline.
+/// Publishes that a pass was cut short, by a panic or its deadline, or that a server cannot go.
 pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) -> Result<(), Error> {
     let verdict = Verdict::Failed { reason: error.reason(), message: error.to_string() };
-    report(server, context, &observe(context, server), verdict, None).await.map(drop)
+    report(server, context, &observe(context, server), verdict, None, None).await.map(drop)
 }
 
 /// Whether the last pass found that a child's name is taken.

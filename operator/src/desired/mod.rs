@@ -27,7 +27,8 @@ pub use validate::{Defaults, Problem, Valid, is_guarded, validate};
 #[must_use]
 pub fn build(server: &Valid, config_maps: &roll::Versions) -> Vec<Child> {
     let settings = config_map::build(server);
-    let deployment = deployment::build(server, roll::annotations(settings.as_ref(), config_maps));
+    let deployment =
+        deployment::build(server, roll::annotations(settings.as_ref(), config_maps, server.identity.as_ref()));
     let children = [
         Some(Child::seal(ChildKind::ServiceAccount, server, &service_account::build(server))),
         settings.map(|settings| Child::seal(ChildKind::ConfigMap, server, &settings)),

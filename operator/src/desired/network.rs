@@ -35,6 +35,8 @@ const METADATA: [&str; 2] = ["169.254.169.254/32", "fd00:ec2::254/128"];
 /// Source: <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html>.
 const IDENTITY_AGENT: [&str; 2] = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
+const HTTPS: i32 = 443;
+
 /// What a spec says of the network.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Network {
@@ -74,11 +76,17 @@ pub struct Needs {
 
 impl Needs {
     fn of(server: &Valid) -> Self {
-        match &server.runs {
+        let own = match &server.runs {
             Runs::Bundled(bundled) => bundled.needs.clone(),
             // Nobody knows whom it calls but its spec; with names it can at least say whom it could not reach.
             Runs::Image(_) => Self { names: true, ..Self::default() },
+        };
+        if server.identity.is_none() {
+            return own;
         }
+        // Credentials are for AWS, whose addresses nobody can list.
+        let ports = if own.ports.contains(&HTTPS) { own.ports } else { [own.ports, vec![HTTPS]].concat() };
+        Self { ports, identity: true, ..own }
     }
 }
 

@@ -175,18 +175,33 @@ pub trait Associations: Send + Sync {
 
 /// Pages of one key that are read at most: a key has one association, though pages before it may be empty.
 const PAGES: usize = 16;
+/// Pages of a cluster that are read at most: ten times what its quota takes.
+/// Source: <https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html>, 5,000 associations.
+const CLUSTER_PAGES: usize = 500;
 
 /// Everything that AWS lists of a key now.
 pub async fn of_key<A: Associations + ?Sized>(aws: &A, key: &Key) -> Result<Vec<Summary>, Failure> {
+    let mut found = pages(aws, Some(key), PAGES).await?;
+    found.retain(|item| item.key == *key);
+    Ok(found)
+}
+
+/// Everything that AWS lists of the cluster now.
+pub async fn of_cluster<A: Associations + ?Sized>(aws: &A) -> Result<Vec<Summary>, Failure> {
+    pages(aws, None, CLUSTER_PAGES).await
+}
+
+async fn pages<A: Associations + ?Sized>(aws: &A, only: Option<&Key>, most: usize) -> Result<Vec<Summary>, Failure> {
     let (mut found, mut page) = (Vec::new(), None);
-    for _ in 0..PAGES {
-        let part = aws.list(Some(key), page.as_deref()).await?;
-        found.extend(part.items.into_iter().filter(|item| item.key == *key));
+    for _ in 0..most {
+        let part = aws.list(only, page.as_deref()).await?;
+        found.extend(part.items);
         page = part.next;
         if page.is_none() {
             return Ok(found);
         }
     }
-    let message = format!("the list of one ServiceAccount has more than {PAGES} pages");
-    Err(Failure { call: Call::List, subject: key.to_string(), class: Class::Transient, message })
+    let subject = only.map_or_else(|| "the cluster".to_owned(), Key::to_string);
+    let message = format!("the list goes on after {most} pages");
+    Err(Failure { call: Call::List, subject, class: Class::Transient, message })
 }

@@ -3,10 +3,10 @@
 //! In: another [`Associations`], which is asked. Out: answers that may be minutes old where the caller says that this is
 //! enough ([`known`](Associations::known), [`described`](Associations::described)), others as they are. Drift by another
 //! hand is seen when the list or the description is too old. What we write ourselves is known at once; whether AWS shows
-//! it is looked up after [`SETTLE`], once for all that was written meanwhile.
+//! it is looked up when that has settled, once for all that was written meanwhile.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -16,8 +16,8 @@ use futures::FutureExt;
 use tokio::time::Instant;
 
 use super::{
-    Association, Associations, Change, Class, Failure, Key, New, Page, Summary, Tags, associations::Answer,
-    plan::SETTLE,
+    Association, Associations, Change, Class, Failure, Key, New, Page, Summary, Tags,
+    associations::{Answer, of_cluster},
 };
 
 /// Age up to which a list is good enough.
@@ -29,6 +29,8 @@ pub const DESCRIBED: Duration = Duration::from_mins(15);
 #[derive(Debug)]
 pub struct Cached<A> {
     aws: A,
+    /// Time in which AWS comes to show what was written.
+    settle: Duration,
     /// The list of the cluster. Whoever holds it is asking for a new one, and the others wait for that.
     list: tokio::sync::Mutex<Option<List>>,
     memory: Mutex<Memory>,
@@ -45,6 +47,8 @@ struct List {
 struct Memory {
     /// Descriptions by id, and when each was asked for.
     described: HashMap<String, (Instant, Association)>,
+    /// Keys by id, as the list has them.
+    keys: HashMap<String, Key>,
     /// What a list has to show of a key, or be newer.
     expected: HashMap<Key, Expected>,
 }
@@ -74,14 +78,14 @@ impl Expected {
             shown => shown.iter().all(|item| item.id == self.id),
         };
         // What AWS need not show yet is not looked for: whoever wrote it waits.
-        asked >= self.until || Instant::now() < self.until || (asked >= self.since && expected)
+        asked > self.until || Instant::now() < self.until || (asked >= self.since && expected)
     }
 }
 
 impl<A: Associations> Cached<A> {
-    /// Knows nothing yet.
-    pub fn new(aws: A) -> Self {
-        Self { aws, list: tokio::sync::Mutex::default(), memory: Mutex::default() }
+    /// Knows nothing yet. AWS comes to show what was written within `settle`.
+    pub fn new(aws: A, settle: Duration) -> Self {
+        Self { aws, settle, list: tokio::sync::Mutex::default(), memory: Mutex::default() }
     }
 
     /// Who is asked.
@@ -113,22 +117,17 @@ impl<A: Associations> Cached<A> {
     async fn ask(&self) -> Result<List, Failure> {
         let asked = Instant::now();
         let mut by_key: HashMap<Key, Vec<Summary>> = HashMap::new();
-        let mut page = None;
-        loop {
-            let part = self.aws.list(None, page.as_deref()).await?;
-            for item in part.items {
-                by_key.entry(item.key.clone()).or_default().push(item);
-            }
-            page = part.next;
-            if page.is_none() {
-                break;
-            }
+        for item in of_cluster(&self.aws).await? {
+            by_key.entry(item.key.clone()).or_default().push(item);
         }
         self.memory(|memory| {
             memory.expected.retain(|_, expected| expected.until > asked);
+            memory.keys = by_key.values().flatten().map(|item| (item.id.clone(), item.key.clone())).collect();
             // What is not listed any more is not asked for again; what was just made is not listed yet.
-            let listed: HashSet<_> = by_key.values().flatten().map(|item| item.id.as_str()).collect();
-            memory.described.retain(|id, (at, _)| listed.contains(id.as_str()) || asked - *at < SETTLE);
+            let (listed, settle) = (&memory.keys, self.settle);
+            memory
+                .described
+                .retain(|id, (at, _)| listed.contains_key(id) || asked.saturating_duration_since(*at) < settle);
         });
         Ok(List { asked, by_key })
     }
@@ -138,19 +137,23 @@ impl<A: Associations> Cached<A> {
         let now = Instant::now();
         let id = is.map(|is| is.id.clone()).unwrap_or_default();
         self.memory(|memory| {
-            memory.expected.insert(key.clone(), Expected { since: now, until: now + SETTLE, id });
+            memory.expected.insert(key.clone(), Expected { since: now, until: now + self.settle, id });
             if let Some(is) = is {
                 memory.described.insert(is.id.clone(), (now, is.clone()));
             }
         });
     }
 
-    /// Forgets an association that is not as it was thought to be.
-    fn forget(&self, id: &str) -> Option<Association> {
+    /// Forgets an association that is not as it was thought to be. Returns its key and what was known of it.
+    fn forget(&self, id: &str) -> (Option<Key>, Option<Association>) {
         self.memory(|memory| {
-            let (_, known) = memory.described.remove(id)?;
-            memory.expected.insert(known.key.clone(), Expected::news());
-            Some(known)
+            let known = memory.described.remove(id).map(|(_, known)| known);
+            // The list may show what was never described, or so long ago that it was thrown away.
+            let key = known.as_ref().map(|known| known.key.clone()).or_else(|| memory.keys.get(id).cloned());
+            if let Some(key) = &key {
+                memory.expected.insert(key.clone(), Expected::news());
+            }
+            (key, known)
         })
     }
 }
@@ -219,10 +222,10 @@ impl<A: Associations> Associations for Cached<A> {
     fn delete(&self, id: &str) -> Answer<'_, ()> {
         let id = id.to_owned();
         async move {
-            let known = self.forget(&id);
+            let (key, _) = self.forget(&id);
             let answer = self.aws.delete(&id).await;
-            if let Some(known) = known.filter(|_| answer.is_ok()) {
-                self.wrote(&known.key, None);
+            if let Some(key) = key.filter(|_| answer.is_ok()) {
+                self.wrote(&key, None);
             }
             answer
         }
@@ -232,7 +235,7 @@ impl<A: Associations> Associations for Cached<A> {
     fn tag(&self, arn: &str, tags: &Tags) -> Answer<'_, ()> {
         let (arn, tags) = (arn.to_owned(), tags.clone());
         async move {
-            let known = self.forget(arn.rsplit('/').next().unwrap_or_default());
+            let (_, known) = self.forget(arn.rsplit('/').next().unwrap_or_default());
             let answer = self.aws.tag(&arn, &tags).await;
             if let Some(mut known) = known.filter(|_| answer.is_ok()) {
                 known.tags.extend(tags);

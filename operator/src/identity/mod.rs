@@ -3,16 +3,22 @@
 //! In: what a server shall have, and what AWS shows. Out: the one next action ([`plan`], pure), done ([`pursue`]). Nothing
 //! but what implements [`Associations`] knows AWS. Ownership is a matter of tags ([`owner`]), never of a stored id.
 
+pub mod allowed;
 pub mod associations;
 pub mod cached;
 pub mod eks;
 pub mod errors;
+#[cfg(test)]
 pub mod fake;
 pub mod owner;
 pub mod plan;
 pub mod pursue;
+pub mod tend;
 pub mod token;
 
 pub use associations::{Association, Associations, Change, Grant, Key, New, Page, Summary, Tags};
 pub use errors::{Call, Class, Failure};
 pub use owner::Owner;
+
+#[cfg(test)]
+mod life_tests;

@@ -33,12 +33,15 @@ pub struct Wish {
 pub enum Intent<'a> {
     /// It is as wished.
     Have(&'a Wish),
-    /// It goes. The duration is since when nothing of it can have been made: what AWS does not show before [`SETTLE`] is
-    /// over may still come.
-    Lose(&'a Owner, Duration),
+    /// It goes. What AWS does not show may still come, unless nothing was made for so long that it would be shown.
+    Lose(&'a Owner, Late),
     /// It stays, marked as not ours to look after any more.
     Leave(&'a Owner),
 }
+
+/// Whether nothing can have been made for so long that AWS would show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late(pub bool);
 
 impl Intent<'_> {
     fn owner(&self) -> &Owner {
@@ -187,9 +190,7 @@ fn absent(intent: Intent<'_>, seen: &Seen<'_>) -> Next {
             tags: wish.owner.tags(),
             token: token(&wish.owner.uid, &wish.key, &wish.grant, last),
         }),
-        Intent::Lose(_, since) if since < SETTLE => {
-            Next::Wait("AWS may still come to show an association made just before")
-        }
+        Intent::Lose(_, Late(false)) => Next::Wait("AWS may still come to show an association made just before"),
         Intent::Lose(..) | Intent::Leave(_) => Next::Gone,
     }
 }

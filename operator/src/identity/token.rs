@@ -7,7 +7,27 @@ use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
-use super::{Grant, Key};
+use super::{Association, Grant, Key};
+
+/// A short hash of an association and of what it gives: another one, and pods have to start anew.
+#[must_use]
+pub fn hash(association: &Association) -> String {
+    hash_of(&association.id, &association.grant)
+}
+
+/// The hash of a session policy.
+#[must_use]
+pub fn of_policy(policy: &str) -> String {
+    hash_of("", &Grant { policy: Some(policy.to_owned()), ..Grant::default() })
+}
+
+/// The hash of an association of this id that gives this.
+#[must_use]
+pub fn hash_of(id: &str, grant: &Grant) -> String {
+    let mut hash = token("", &Key { namespace: String::new(), service_account: String::new() }, grant, Some(id));
+    hash.truncate(16);
+    hash
+}
 
 /// The token for making an association of `key` for the server with this uid.
 #[must_use]

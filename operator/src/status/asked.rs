@@ -11,10 +11,6 @@ use crate::{
 /// Sets the conditions of the parts that the spec asks for.
 pub(super) fn set(conditions: &mut Conditions<'_>, spec: &McpServerSpec) {
     let mut missing = |kind, message: &str| conditions.set(kind, false, Reason::NotYetSupported, message);
-    if spec.identity.is_some() {
-        let message = "spec.identity is not acted on yet: the pods have no role in AWS";
-        missing(ConditionType::IdentityReady, message);
-    }
     if spec.expose.as_ref().is_some_and(|expose| expose.type_ != ExposeType::ClusterIP) {
         let message = "spec.expose.type is not acted on yet: the server is reached from inside the cluster only";
         missing(ConditionType::Exposed, message);

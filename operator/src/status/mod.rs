@@ -5,6 +5,7 @@
 
 mod asked;
 pub mod conditions;
+pub mod identity;
 pub mod notes;
 pub mod pods;
 pub mod progress;
@@ -21,7 +22,8 @@ use kube::ResourceExt;
 use mcp_crds::{Address, McpServer, McpServerStatus};
 
 use self::{
-    conditions::Conditions,
+    conditions::{Conditions, Truth},
+    identity::Identity,
     pods::{Trouble, Unmounted, trouble},
     rollout::Rollout,
     scaling::Scaling,
@@ -74,6 +76,8 @@ pub struct Facts<'a> {
     pub probe: Report,
     /// What there is of KEDA.
     pub scaling: Scaling<'a>,
+    /// What is known of the association; nothing in a pass that did not look.
+    pub identity: Option<Identity>,
 }
 
 /// Computes the status of a server.
@@ -86,18 +90,26 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let trouble = trouble(facts.pods, facts.unmounted, facts.deployment.as_ref());
     let generation = server.metadata.generation;
     let mut conditions = Conditions::new(&last.conditions, generation, now);
-    let stalled = stalled(&facts.verdict);
+    let unaccepted = unaccepted(&facts.verdict);
+    let identity = server.spec.identity.as_ref().map(|_| identity_of(facts, last));
 
     let verified = verified(server, last, &facts.probe, &rollout);
-    let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified);
+    let stalled = unaccepted.clone().or_else(|| {
+        let stalls = identity.as_ref().filter(|identity| identity.stalls);
+        stalls.map(|identity| (identity.reason, identity.message.clone()))
+    });
+    let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified, identity.as_ref());
     let obstacle = stalled.as_ref().or(busy.as_ref());
     let (ready, reason, message) = readiness(scaled, facts, &rollout, trouble.as_ref(), obstacle, &verified);
     conditions.set(ConditionType::Ready, ready, reason, &message);
-    if let Some((reason, message)) = &stalled {
+    if let Some((reason, message)) = &unaccepted {
         conditions.set(ConditionType::Accepted, false, *reason, message);
     } else {
         let (reason, message) = asked::accepted(&server.spec, matches!(facts.verdict, Verdict::Paused));
         conditions.set(ConditionType::Accepted, true, reason, &message);
+    }
+    if let Some(identity) = &identity {
+        conditions.set(ConditionType::IdentityReady, identity.truth, identity.reason, &identity.message);
     }
     asked::set(&mut conditions, &server.spec);
     scaling::set(&mut conditions, &server.spec, &server.namespace().unwrap_or_default(), &facts.scaling);
@@ -119,11 +131,33 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
         selector: Some(selector_text(&server.name_any())),
         address: url.map(|url| Address { internal: Some(url), ..Address::default() }),
         mcp: verified::says(last, &facts.probe),
+        identity: identity.and_then(|identity| identity.status),
         ..McpServerStatus::default()
     }
 }
 
-fn stalled(verdict: &Verdict) -> Option<(Reason, String)> {
+/// What is known of the association: the last word, if this pass did not look.
+fn identity_of(facts: &Facts<'_>, last: &McpServerStatus) -> Identity {
+    if let Some(identity) = &facts.identity {
+        return identity.clone();
+    }
+    let waiting = Identity { holds: false, ..Identity::waiting("nothing was looked at in this pass") };
+    let said = last.conditions.iter().find(|condition| condition.type_ == ConditionType::IdentityReady.as_str());
+    let reason = said.and_then(|said| Reason::ALL.iter().find(|reason| reason.as_str() == said.reason));
+    let identity = match said.zip(reason) {
+        Some((said, reason)) => Identity {
+            truth: (said.status == Truth::True.as_str()).into(),
+            reason: *reason,
+            message: said.message.clone(),
+            ..waiting
+        },
+        None => waiting,
+    };
+    Identity { status: last.identity.clone(), ..identity }
+}
+
+/// Why the spec is not taken, if it is not.
+fn unaccepted(verdict: &Verdict) -> Option<(Reason, String)> {
     match verdict {
         Verdict::Invalid(problems) => {
             let lines: Vec<_> =
@@ -150,7 +184,9 @@ fn busy(
     rollout: &Rollout,
     trouble: Option<&Trouble>,
     verified: &Verified,
+    identity: Option<&Identity>,
 ) -> Option<(Reason, String)> {
+    let missing = identity.filter(|identity| identity.truth != Truth::True && !identity.stalls);
     match (verdict, trouble) {
         (Verdict::Failed { reason, message }, _) => Some((*reason, message.clone())),
         (Verdict::Waiting(leftovers), _) => {
@@ -158,6 +194,7 @@ fn busy(
             Some((Reason::WaitingForDeletion, message))
         }
         (Verdict::Paused, _) => None,
+        _ if missing.is_some() => missing.map(|identity| (identity.reason, identity.message.clone())),
         // What does not speak MCP is asked again and again.
         _ if rollout.complete && rollout.serving => verified.obstacle(),
         _ if rollout.complete => None,

@@ -67,6 +67,7 @@ const fn on_its_way(reason: Reason) -> bool {
             | Reason::WaitingForPods
             | Reason::WaitingForDeletion
             | Reason::Probing
+            | Reason::WaitingForAssociation
             | Reason::ScaledToZero
             | Reason::Autoscaling
             | Reason::WaitingForKeda
@@ -82,6 +83,8 @@ const fn severity(reason: Reason) -> Severity {
         | Reason::Progressing
         | Reason::WaitingForDeletion
         | Reason::Probing
+        | Reason::WaitingForAssociation
+        | Reason::Associated
         | Reason::ScaledToZero
         | Reason::Autoscaling
         | Reason::WaitingForKeda

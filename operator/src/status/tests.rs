@@ -64,7 +64,7 @@ fn compute_with(
     let probe = if serving { Report::Spoke(Arc::default()) } else { Report::Nobody };
     let unmounted = &MOUNTED;
     let (address, scaling) = (Some("http://files/mcp".to_owned()), Scaling::default());
-    let facts = Facts { verdict, deployment, pods, unmounted, reachable, address, probe, scaling };
+    let facts = Facts { verdict, deployment, pods, unmounted, reachable, address, probe, scaling, identity: None };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
@@ -101,6 +101,7 @@ fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
         address: Some("http://files/mcp".to_owned()),
         probe: Report::Spoke(Arc::default()),
         scaling: Scaling::default(),
+        identity: None,
     };
     let conflict = facts(Verdict::Conflict(vec!["Service files".to_owned()]));
     let status = compute(&server(2), &McpServerStatus::default(), &conflict, Timestamp::UNIX_EPOCH);
@@ -195,6 +196,7 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
         address: None,
         probe: Report::Nobody,
         scaling: Scaling::default(),
+        identity: None,
     };
     let status = compute(&server(2), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
     assert_eq!(summary(&status)[0], "Ready=False/ApplyRefused");
@@ -257,6 +259,7 @@ fn transition_times_move_only_with_the_status() {
         address: None,
         probe: if ready > 0 { Report::Spoke(Arc::default()) } else { Report::Nobody },
         scaling: Scaling::default(),
+        identity: None,
     };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
     let first = compute(&server(2), &McpServerStatus::default(), &facts(2), at(1));
@@ -339,6 +342,7 @@ fn a_volume_that_is_not_there_is_named_until_the_pod_starts() {
             address: None,
             probe: Report::Nobody,
             scaling: Scaling::default(),
+            identity: None,
         };
         compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH).conditions[0].clone()
     };

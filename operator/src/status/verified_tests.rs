@@ -55,6 +55,7 @@ fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
         address,
         probe,
         scaling: Scaling::default(),
+        identity: None,
     }
 }
 

@@ -6,6 +6,7 @@
 mod bundled;
 mod env;
 mod expose;
+pub mod identity;
 mod image;
 mod later;
 mod metadata;
@@ -99,6 +100,8 @@ pub struct Valid {
     pub pod_annotations: BTreeMap<String, String>,
     /// Public half of the probe's key, for a server that asks who calls. No part of the spec: the shell sets it.
     pub probe_key: Option<String>,
+    /// What the pods shall have in AWS.
+    pub identity: Option<identity::Wanted>,
     /// What there is of KEDA. No part of the spec: the shell sets it.
     pub keda: Keda,
 }
@@ -179,6 +182,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     let drain_seconds = probes::drain(spec, &mut problems);
     let pod_labels = metadata::pod_labels(spec, &mut problems);
     let pod_annotations = metadata::pod_annotations(spec, &mut problems);
+    let identity = identity::identity(spec, &mut problems);
     match runs {
         Some(runs) if problems.0.is_empty() => Ok(Valid {
             namespace,
@@ -207,6 +211,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             pod_annotations,
             probe_key: None,
             keda: Keda::default(),
+            identity,
         }),
         _ => Err(problems.0),
     }

@@ -159,7 +159,7 @@ fn a_server_that_goes_takes_what_is_its_own_and_nothing_else() {
         (addons, "gone", "gone"),
     ];
     for (found, lose, leave) in cases {
-        assert_eq!(decide_on(Intent::Lose(&me, Duration::ZERO), &found), lose, "{found:?}");
+        assert_eq!(decide_on(Intent::Lose(&me, Late(false)), &found), lose, "{found:?}");
         assert_eq!(decide_on(Intent::Leave(&me), &found), leave, "{found:?}");
     }
 }
@@ -169,8 +169,8 @@ fn what_is_not_shown_is_made_and_counts_as_gone_only_when_it_would_be_shown() {
     let (wish, me) = (wish(grant(ROLE)), owner("uid-1"));
     let nothing = Seen::default();
     assert_eq!(word(&next(Intent::Have(&wish), &nothing)), "create reader");
-    assert_eq!(word(&next(Intent::Lose(&me, Duration::ZERO), &nothing)), "wait");
-    assert_eq!(word(&next(Intent::Lose(&me, SETTLE), &nothing)), "gone");
+    assert_eq!(word(&next(Intent::Lose(&me, Late(false)), &nothing)), "wait");
+    assert_eq!(word(&next(Intent::Lose(&me, Late(true)), &nothing)), "gone");
     assert_eq!(word(&next(Intent::Leave(&me), &nothing)), "gone");
     let made = Written::Is(Box::new(of("uid-1", grant(ROLE))));
     let seen = Seen { written: Some(&made), ..nothing };
@@ -193,7 +193,7 @@ fn what_is_shown_is_described_first_and_what_was_written_counts_before_what_is_s
     let written = Written::Is(Box::new(new.clone()));
     let seen = Seen { described: Some(&old), written: Some(&written), ..seen };
     assert_eq!(word(&next(Intent::Have(&wish), &seen)), "wait", "it was changed a moment ago");
-    assert_eq!(word(&next(Intent::Lose(&wish.owner, SETTLE), &seen)), "delete a-1");
+    assert_eq!(word(&next(Intent::Lose(&wish.owner, Late(true)), &seen)), "delete a-1");
     let seen = Seen { described: Some(&new), ..seen };
     assert_eq!(word(&next(Intent::Have(&wish), &seen)), "have");
     let deleted = Written::Deleted("a-1".to_owned());
@@ -257,7 +257,7 @@ proptest! {
     fn nothing_is_ever_written_to_what_carries_no_claim_of_ours(wanted in any_grant(), has in any_grant(), adopt: bool) {
         let found = Association { tags: [("team".to_owned(), "x".to_owned())].into(), ..of("uid-1", has) };
         let wish = Wish { adopt, ..wish(wanted) };
-        for intent in [Intent::Have(&wish), Intent::Lose(&wish.owner, SETTLE), Intent::Leave(&wish.owner)] {
+        for intent in [Intent::Have(&wish), Intent::Lose(&wish.owner, Late(true)), Intent::Leave(&wish.owner)] {
             let word = decide_on(intent, &found);
             prop_assert!(word == "gone" || word == "stop Others", "{}", word);
         }

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use mcp_operator::identity::{
+use crate::identity::{
     Associations, Call, Change, Class, Failure, Grant, Key, New, Owner,
     cached::{Cached, DESCRIBED, LISTED},
     fake::{Fake, Fault, Kind},
     owner,
-    plan::{Foreign, Intent, SETTLE, Wish},
+    plan::{Foreign, Intent, Late, SETTLE, Wish},
     pursue::{Memory, Outcome, pursue},
 };
 use tokio::time::Instant;
@@ -73,7 +73,7 @@ impl Operator {
         let server = owner("uid-1");
         self.leaving = intent.is_none().then(|| self.leaving.unwrap_or_else(Instant::now));
         let since = self.leaving.map(|leaving| leaving.elapsed()).unwrap_or_default();
-        let intent = intent.map_or(Intent::Lose(&server, since), Intent::Have);
+        let intent = intent.map_or(Intent::Lose(&server, Late(since >= SETTLE)), Intent::Have);
         let outcome = pursue(fake, intent, &key(), &mut self.memory).await?;
         if let Outcome::Wrote(..) = &outcome {
             if self.dies_after == Some(0) {
@@ -387,7 +387,7 @@ async fn pass_cached(aws: &Cached<Fake>, server: &mut (Wish, Memory)) -> bool {
 #[tokio::test(start_paused = true)]
 async fn five_hundred_servers_cost_a_creation_each_and_few_lists() {
     const SERVERS: usize = 500;
-    let aws = Cached::new(Fake::new());
+    let aws = Cached::new(Fake::new(), SETTLE);
     aws.inner().lag(8);
     let mut servers: Vec<_> = (0..SERVERS)
         .map(|number| {
@@ -431,7 +431,7 @@ async fn five_hundred_servers_cost_a_creation_each_and_few_lists() {
 
 #[tokio::test(start_paused = true)]
 async fn what_another_hand_did_is_seen_when_list_or_description_are_too_old() {
-    let aws = Cached::new(Fake::new());
+    let aws = Cached::new(Fake::new(), SETTLE);
     let mut server = (wish(grant(READER)), Memory::default());
     let settle = async |aws: &Cached<Fake>, server: &mut _| {
         for _ in 0..PASSES {
@@ -467,14 +467,28 @@ async fn what_another_hand_did_is_seen_when_list_or_description_are_too_old() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_list_does_not_show_yet_is_not_taken_for_gone() {
-    let aws = Cached::new(Fake::new());
+    let aws = Cached::new(Fake::new(), SETTLE);
     // A list that knows nothing of what comes.
     assert_eq!(aws.known(&key()).await.unwrap(), []);
     let mut server = (wish(grant(READER)), Memory::default());
     pass_cached(&aws, &mut server).await;
     let me = owner("uid-1");
-    let outcome = pursue(&aws, Intent::Lose(&me, SETTLE), &key(), &mut Memory::default()).await.unwrap();
+    let outcome = pursue(&aws, Intent::Lose(&me, Late(true)), &key(), &mut Memory::default()).await.unwrap();
     assert!(matches!(outcome, Outcome::Wrote(Call::Delete, _)), "{outcome:?}");
-    let outcome = pursue(&aws, Intent::Lose(&me, SETTLE), &key(), &mut Memory::default()).await.unwrap();
+    let outcome = pursue(&aws, Intent::Lose(&me, Late(true)), &key(), &mut Memory::default()).await.unwrap();
     assert_eq!((outcome, aws.inner().associations().len()), (Outcome::Gone, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_gone_and_was_never_described_is_not_waited_for() {
+    let aws = Cached::new(Fake::new(), SETTLE);
+    let new = New { key: key(), grant: grant(READER), tags: owner("uid-1").tags(), token: "by-hand".to_owned() };
+    let gone = aws.inner().put(&new, None);
+    assert_eq!(aws.known(&key()).await.unwrap().len(), 1);
+    aws.inner().remove(&gone.id);
+    let mut server = (wish(grant(READER)), Memory::default());
+    for _ in 0..2 {
+        pass_cached(&aws, &mut server).await;
+    }
+    assert_eq!(aws.inner().changed(Call::Create), 1, "{:#?}", aws.inner().log());
 }

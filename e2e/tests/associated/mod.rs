@@ -1,0 +1,189 @@
+//! Servers with an identity, on a real API server: what the operator does there and at EKS, in which order.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kube::{ResourceExt, api::DeleteParams};
+use mcp_e2e::{
+    audit::Mark,
+    install::OPERATOR_USER,
+    suite::{
+        self,
+        objects::{SOON, Space, conditions},
+    },
+};
+use mcp_operator::{
+    identity::{Association, Associations, Key, New},
+    vocabulary::{FINALIZER, IDENTITY_HASH},
+};
+use serde_json::{Value, json};
+
+use crate::{Fixture, grant, role};
+
+/// Time in which an association is made, shown and settled.
+const SETTLED: Duration = Duration::from_secs(30);
+/// Time in which an operator that is at rest shows that it is.
+const REST: Duration = Duration::from_secs(5);
+
+fn server(name_of_role: &str) -> Value {
+    json!({
+        "className": "aws",
+        "server": {"image": {"ref": "ghcr.io/acme/tools:1"}},
+        "identity": {"roleArn": role(name_of_role)},
+    })
+}
+
+/// The association of a server's ServiceAccount, all of it.
+async fn association(fixture: &Fixture, space: &Space, name: &str) -> Result<Option<Association>> {
+    let key = Key { namespace: space.name.clone(), service_account: name.to_owned() };
+    let listed = fixture.eks.known(&key).await?;
+    ensure!(listed.len() < 2, "{listed:?}");
+    match listed.first() {
+        Some(found) => Ok(Some(fixture.eks.describe(&found.id).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The hash in the template of the pods, if there is a Deployment.
+async fn template(space: &Space, name: &str) -> Result<Option<String>> {
+    let deployment = space.deployments().get_opt(name).await?;
+    let metadata = deployment.and_then(|deployment| deployment.spec?.template.metadata);
+    Ok(metadata.map(|metadata| metadata.annotations.and_then(|mut all| all.remove(IDENTITY_HASH)).unwrap_or_default()))
+}
+
+async fn gone(space: &Space, name: &str, limit: Duration) -> Result<()> {
+    suite::eventually(&format!("{name} is gone"), limit, async || {
+        Ok(match space.servers().get_opt(name).await? {
+            None => Ok(()),
+            Some(server) => Err(format!("{:?}", conditions(&server))),
+        })
+    })
+    .await
+}
+
+/// What the operator has written to the API server since a mark in the audit log.
+fn writes(fixture: &Fixture, since: Mark) -> Result<usize> {
+    let events = fixture.cluster.audit_log().since(since)?;
+    Ok(events.iter().filter(|it| it.user == OPERATOR_USER && it.is_write() && !it.is_housekeeping()).count())
+}
+
+pub(crate) async fn life(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "team").await?;
+    let applied = space.apply("tools", server("reader")).await?;
+    space.condition("tools", "IdentityReady=False/WaitingForAssociation", SOON).await?;
+    let made = suite::eventually("the association is there", SOON, async || {
+        Ok(association(fixture, &space, "tools").await?.ok_or_else(|| "there is none".to_owned()))
+    })
+    .await?;
+    ensure!(made.grant == grant("reader"), "{made:?}");
+    ensure!(made.tags.get("mcp-eks.dev/uid") == applied.metadata.uid.as_ref(), "{made:?}");
+    ensure!(template(&space, "tools").await?.is_none(), "pods did not wait");
+    ensure!(space.servers().get("tools").await?.finalizers() == [FINALIZER]);
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    let first = suite::eventually("pods may start", SOON, async || {
+        Ok(template(&space, "tools").await?.filter(|hash| !hash.is_empty()).ok_or_else(|| "no hash".to_owned()))
+    })
+    .await?;
+    let status = space.servers().get("tools").await?.status.and_then(|status| status.identity).context("no status")?;
+    ensure!(status.association_id.as_ref() == Some(&made.id) && status.role_arn == Some(role("reader")), "{status:?}");
+    // Another role, in place; the pods stay as they are until it has settled.
+    space.edit("tools", json!({"identity": {"roleArn": role("writer")}})).await?;
+    suite::eventually("the role is changed", SOON, async || {
+        let found = association(fixture, &space, "tools").await?.context("it is gone")?;
+        Ok(if found.grant == grant("writer") && found.id == made.id { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await?;
+    ensure!(template(&space, "tools").await?.as_ref() == Some(&first), "pods did not wait");
+    suite::eventually("pods start anew", SETTLED, async || {
+        let hash = template(&space, "tools").await?;
+        Ok(if hash.as_ref() == Some(&first) { Err(format!("{hash:?}")) } else { Ok(()) })
+    })
+    .await?;
+    space.condition("tools", "IdentityReady=True/Associated", SOON).await?;
+    rests(fixture).await?;
+    // It goes, and takes the association along.
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    gone(&space, "tools", SETTLED).await?;
+    ensure!(association(fixture, &space, "tools").await?.is_none(), "an orphan");
+    Ok(())
+}
+
+/// A restarted operator writes nothing.
+async fn rests(fixture: &Fixture) -> Result<()> {
+    let mut operator = fixture.operator.lock().await;
+    tokio::time::sleep(REST).await;
+    let mark = fixture.cluster.audit_log().mark()?;
+    operator.restart().await?;
+    tokio::time::sleep(REST).await;
+    let written = writes(fixture, mark)?;
+    ensure!(written == 0, "{written} writes");
+    Ok(())
+}
+
+pub(crate) async fn taken_out(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "taken-out").await?;
+    let plain = json!({"server": {"image": {"ref": "ghcr.io/acme/tools:1"}}});
+    space.apply("plain", plain).await?;
+    space.condition("plain", "Reconciling=True/Progressing", SOON).await?;
+    let server_without = space.servers().get("plain").await?;
+    ensure!(server_without.finalizers().is_empty() && template(&space, "plain").await? == Some(String::new()));
+    space.apply("tools", server("reader")).await?;
+    suite::eventually("the association is there", SOON, async || {
+        Ok(association(fixture, &space, "tools").await?.ok_or_else(|| "there is none".to_owned()))
+    })
+    .await?;
+    space.edit("tools", json!({"identity": null, "className": null})).await?;
+    suite::eventually("association and finalizer are gone", SETTLED, async || {
+        let (left, server) = (association(fixture, &space, "tools").await?, space.servers().get("tools").await?);
+        Ok(if left.is_none() && server.finalizers().is_empty() { Ok(()) } else { Err(format!("{left:?}")) })
+    })
+    .await?;
+    let found = conditions(&space.servers().get("tools").await?);
+    ensure!(!found.iter().any(|(condition, _)| condition.starts_with("IdentityReady")), "{found:?}");
+    Ok(())
+}
+
+pub(crate) async fn not_allowed(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "not-allowed").await?;
+    space.apply("tools", server("reader")).await?;
+    let message = space.condition("tools", "Stalled=True/RoleNotAllowed", SOON).await?;
+    ensure!(message.contains("--identity-allow"), "{message}");
+    ensure!(association(fixture, &space, "tools").await?.is_none() && template(&space, "tools").await?.is_none());
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    gone(&space, "tools", SETTLED).await
+}
+
+pub(crate) async fn foreign(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "taken").await?;
+    let key = Key { namespace: space.name.clone(), service_account: "tools".to_owned() };
+    let theirs = New { key, grant: grant("admin"), tags: [].into(), token: "a-token-of-others".to_owned() };
+    let theirs = fixture.eks.create(&theirs).await?;
+    space.apply("tools", server("reader")).await?;
+    let message = space.condition("tools", "Stalled=True/ForeignAssociation", SOON).await?;
+    ensure!(message.contains(&theirs.id), "{message}");
+    ensure!(template(&space, "tools").await?.is_none(), "a pod with the role of others");
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    gone(&space, "tools", SETTLED).await?;
+    ensure!(association(fixture, &space, "tools").await? == Some(theirs), "it was touched");
+    Ok(())
+}
+
+pub(crate) async fn killed(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "killed").await?;
+    space.apply("tools", server("reader")).await?;
+    let made = suite::eventually("the association is there", SOON, async || {
+        Ok(association(fixture, &space, "tools").await?.ok_or_else(|| "there is none".to_owned()))
+    })
+    .await?;
+    let mut operator = fixture.operator.lock().await;
+    operator.kill().await?;
+    operator.start_again().await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    ensure!(association(fixture, &space, "tools").await?.is_some_and(|found| found.id == made.id));
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    operator.kill().await?;
+    operator.start_again().await?;
+    gone(&space, "tools", SETTLED).await?;
+    ensure!(association(fixture, &space, "tools").await?.is_none(), "an orphan");
+    Ok(())
+}

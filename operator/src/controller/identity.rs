@@ -1,0 +1,197 @@
+//! The association's part of a pass: the finalizer, one step at AWS, and what pods may know of it.
+//!
+//! In: a server and what the cluster holds. Out: [`Tended`]: whether pods have to wait, what status says, when to look
+//! again. Without `spec.identity` and without our finalizer nothing here costs a call.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+    runtime::controller::Action,
+};
+use mcp_crds::McpServer;
+use serde_json::json;
+
+use crate::{
+    context::{CALL_DEADLINE, Context},
+    desired::{
+        ChildKind,
+        validate::identity::{Wanted, is_retained},
+    },
+    diff::{Claim, claim},
+    error::Error,
+    identity::{
+        Key,
+        cached::LISTED,
+        plan::Wish,
+        tend::{AGAIN, Published, State, Tending},
+        token,
+    },
+    observe::Observed,
+    status::identity::Identity,
+    vocabulary::{FINALIZER, IDENTITY_HASH},
+};
+
+/// What came of the association's part of a pass.
+#[derive(Debug, Default)]
+pub(super) struct Tended {
+    /// What status says; nothing where no identity is wanted.
+    pub(super) identity: Option<Identity>,
+    /// When to look again.
+    pub(super) again: Option<Duration>,
+    /// What went wrong.
+    pub(super) failure: Option<Error>,
+}
+
+impl Tended {
+    /// Whether the pods have to wait.
+    pub(super) fn holds(&self) -> bool {
+        self.identity.as_ref().is_some_and(|identity| identity.holds)
+    }
+}
+
+/// Goes one step towards the association that is wanted, or towards none.
+pub(super) async fn tend(
+    context: &Context,
+    server: &McpServer,
+    wanted: Option<&mut Wanted>,
+    observed: &Observed,
+) -> Tended {
+    match wanted {
+        Some(wanted) => want(context, server, wanted, observed).await,
+        None if has_finalizer(server) => {
+            let outcome = let_go(context, server, None, false).await;
+            let again = outcome.as_ref().ok().filter(|gone| !**gone).map(|_| AGAIN);
+            Tended { again, failure: outcome.err(), identity: None }
+        }
+        None => Tended::default(),
+    }
+}
+
+async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observed: &Observed) -> Tended {
+    let published = published(observed);
+    // What the pods have is what the spec asks for: they go on whatever becomes of AWS.
+    let settled = published.id.as_ref().map(|id| token::hash_of(id, &wanted.grant));
+    let settled = settled.filter(|hash| published.hash.as_ref() == Some(hash));
+    let last = observed.status.identity.clone();
+    let told = |identity: Identity| {
+        let holds = settled.is_none() && identity.holds;
+        Identity { holds, status: identity.status.or_else(|| last.clone()), ..identity }
+    };
+    wanted.hash.clone_from(&settled);
+    let Some(tending) = &context.identity else {
+        return Tended { identity: Some(told(Identity::not_configured())), ..Tended::default() };
+    };
+    // The ServiceAccount of somebody else would get the role.
+    let owner = server.uid().unwrap_or_default();
+    let account = observed.live.get(&ChildKind::ServiceAccount);
+    if account.is_none_or(|account| claim(account, &owner, &server.name_any()) != Claim::Ours) {
+        return Tended {
+            identity: Some(told(Identity::waiting("its ServiceAccount comes first"))),
+            ..Tended::default()
+        };
+    }
+    match step(context, tending, server, wanted, &published).await {
+        Ok(state) => {
+            if let State::Ready(found) = &state {
+                wanted.hash = Some(token::hash(found));
+            }
+            let again = match &state {
+                State::Ready(_) => resync(&owner),
+                State::Settling(_, left) => *left,
+                State::Coming(..) => AGAIN,
+                State::NotAllowed(_) | State::Foreign(_) => LISTED,
+            };
+            Tended { identity: Some(told(Identity::of(&state))), again: Some(again), failure: None }
+        }
+        Err(error) => Tended { identity: Some(told(Identity::failed(&error))), again: None, failure: Some(error) },
+    }
+}
+
+async fn step(
+    context: &Context,
+    tending: &Tending,
+    server: &McpServer,
+    wanted: &Wanted,
+    published: &Published,
+) -> Result<State, Error> {
+    if !has_finalizer(server) {
+        let finalizers: Vec<_> = server.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
+        finalizers_of(context, server, &finalizers).await?;
+    }
+    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
+    let wish = Wish {
+        owner: tending.owner(&namespace, &name, &server.uid().unwrap_or_default()),
+        key: Key { namespace, service_account: name },
+        grant: wanted.grant.clone(),
+        adopt: wanted.adopt,
+    };
+    Ok(tending.want(&wish, published).await?)
+}
+
+/// Ends the association of a server that is on its way out, then lets the server go.
+pub(super) async fn finalize(context: &Context, server: &McpServer) -> Result<Action, Error> {
+    let Some(deleted) = server.metadata.deletion_timestamp.as_ref().filter(|_| has_finalizer(server)) else {
+        return Ok(Action::await_change());
+    };
+    let since = Timestamp::now().duration_since(deleted.0).try_into().unwrap_or_default();
+    let gone = let_go(context, server, Some(since), is_retained(&server.spec)).await?;
+    Ok(if gone { Action::await_change() } else { Action::requeue(AGAIN) })
+}
+
+/// Goes one step towards no association, and takes the finalizer off when there is none. Returns whether it did.
+async fn let_go(context: &Context, server: &McpServer, since: Option<Duration>, retain: bool) -> Result<bool, Error> {
+    let Some(tending) = &context.identity else { return Err(Error::NoCluster) };
+    let (namespace, name) = (server.namespace().unwrap_or_default(), server.name_any());
+    let owner = tending.owner(&namespace, &name, &server.uid().unwrap_or_default());
+    let key = Key { namespace, service_account: name };
+    let gone = if retain { tending.leave(&owner, &key).await? } else { tending.lose(&owner, &key, since).await? };
+    if gone {
+        let finalizers: Vec<_> = server.finalizers().iter().map(String::as_str).filter(|it| *it != FINALIZER).collect();
+        finalizers_of(context, server, &finalizers).await?;
+    }
+    Ok(gone)
+}
+
+fn has_finalizer(server: &McpServer) -> bool {
+    server.finalizers().iter().any(|finalizer| finalizer == FINALIZER)
+}
+
+/// Writes the finalizers of a server, if it is still as it was seen.
+async fn finalizers_of(context: &Context, server: &McpServer, finalizers: &[&str]) -> Result<(), Error> {
+    let name = server.name_any();
+    let api: Api<McpServer> = Api::namespaced(context.client.clone(), &server.namespace().unwrap_or_default());
+    let seen = json!({
+        "uid": server.metadata.uid,
+        "resourceVersion": server.metadata.resource_version,
+        "finalizers": finalizers,
+    });
+    let patch = Patch::Merge(json!({"metadata": seen}));
+    let object = format!("McpServer {name}");
+    let action = "write the finalizers of";
+    match tokio::time::timeout(CALL_DEADLINE, api.patch_metadata(&name, &PatchParams::default(), &patch)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(source)) => Err(Error::Api { action, object, source: Box::new(source) }),
+        Err(_) => Err(Error::Deadline { action, object, limit: CALL_DEADLINE }),
+    }
+}
+
+/// What was published of the association.
+fn published(observed: &Observed) -> Published {
+    let template = |object: &serde_json::Value| {
+        let annotations = object.pointer("/spec/template/metadata/annotations")?;
+        Some(annotations.get(IDENTITY_HASH)?.as_str()?.to_owned())
+    };
+    Published {
+        id: observed.status.identity.as_ref().and_then(|identity| identity.association_id.clone()),
+        hash: observed.live.get(&ChildKind::Deployment).and_then(template),
+    }
+}
+
+/// When a server that is at rest is looked at again, each at another time.
+fn resync(uid: &str) -> Duration {
+    let share = uid.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 100);
+    LISTED + LISTED * share / 500
+}

@@ -1,0 +1,120 @@
+//! The condition IdentityReady, from what is known of the association. Pure.
+
+use mcp_crds::status::IdentityStatus;
+
+use super::conditions::Truth;
+use crate::{
+    error::Error,
+    identity::{Association, plan::Foreign, tend::State, token},
+    vocabulary::Reason,
+};
+
+/// The condition to be, and what it means for the pods.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Identity {
+    /// Whether it holds.
+    pub truth: Truth,
+    /// Why.
+    pub reason: Reason,
+    /// The whole story.
+    pub message: String,
+    /// Whether the pods have to wait.
+    pub holds: bool,
+    /// Whether only a person can go on.
+    pub stalls: bool,
+    /// What status holds of the association.
+    pub status: Option<IdentityStatus>,
+}
+
+impl Identity {
+    fn not_yet(reason: Reason, message: String) -> Self {
+        Self { truth: Truth::False, reason, message, holds: true, stalls: false, status: None }
+    }
+
+    /// The operator does not know its cluster.
+    #[must_use]
+    pub fn not_configured() -> Self {
+        Self { stalls: true, ..Self::not_yet(Reason::AwsNotConfigured, Error::NoCluster.to_string()) }
+    }
+
+    /// Something comes first.
+    #[must_use]
+    pub fn waiting(why: &str) -> Self {
+        Self::not_yet(Reason::WaitingForAssociation, format!("no association yet: {why}"))
+    }
+
+    /// AWS or the API server did not do it.
+    #[must_use]
+    pub fn failed(error: &Error) -> Self {
+        Self::not_yet(error.reason(), error.to_string())
+    }
+
+    /// By how far the association is.
+    #[must_use]
+    pub fn of(state: &State) -> Self {
+        match state {
+            State::Ready(found) => Self {
+                truth: Truth::True,
+                reason: Reason::Associated,
+                message: format!("{} gives the pods the role {}", found.id, role(found)),
+                holds: false,
+                stalls: false,
+                status: Some(status(found)),
+            },
+            State::Settling(found, _) => Self {
+                status: Some(status(found)),
+                ..Self::not_yet(
+                    Reason::WaitingForAssociation,
+                    format!("{} is there; pods wait some seconds until AWS shows it everywhere", found.id),
+                )
+            },
+            State::Coming(why, found) => Self {
+                status: found.as_ref().map(status),
+                ..Self::not_yet(Reason::WaitingForAssociation, format!("the association is coming: {why}"))
+            },
+            State::NotAllowed(role) => Self {
+                stalls: true,
+                ..Self::not_yet(
+                    Reason::RoleNotAllowed,
+                    format!(
+                        "the operator's --identity-allow gives servers of this namespace no role {role}: add it there"
+                    ),
+                )
+            },
+            State::Foreign(foreign) => {
+                Self { stalls: true, ..Self::not_yet(Reason::ForeignAssociation, words(foreign)) }
+            }
+        }
+    }
+}
+
+fn role(found: &Association) -> &str {
+    found.grant.target_role_arn.as_deref().unwrap_or(&found.grant.role_arn)
+}
+
+fn words(foreign: &Foreign) -> String {
+    match foreign {
+        Foreign::Addons { id, addon } => {
+            format!("the ServiceAccount has association {id}, which the add-on {addon} owns: rename the McpServer")
+        }
+        Foreign::Retained { id } => format!(
+            "a deleted server of this name left association {id} on purpose: set spec.identity.adoption to IfTagged to take it \
+             over, or delete it"
+        ),
+        Foreign::Others { id } => format!(
+            "the ServiceAccount has association {id}, which somebody else made: delete it, or tag it for this McpServer and set \
+             spec.identity.adoption to IfTagged"
+        ),
+    }
+}
+
+/// What status holds of an association.
+fn status(found: &Association) -> IdentityStatus {
+    IdentityStatus {
+        association_id: Some(found.id.clone()),
+        association_arn: Some(found.arn.clone()),
+        role_arn: Some(found.grant.role_arn.clone()),
+        policy_hash: found.grant.policy.as_deref().map(token::of_policy),
+        external_id: found.external_id.clone(),
+    }
+}
