@@ -16,6 +16,7 @@ use mcp_e2e::{
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+mod admitted;
 mod allowed;
 mod asked;
 mod healed;
@@ -72,6 +73,9 @@ fn main() -> ExitCode {
         ("an identity that AWS does not give is told, and no pod starts without it", |f| {
             asked::identity(f).boxed_local()
         }),
+        ("nobody gets by a server what is not theirs, with the admission policy and without it", |f| {
+            admitted::rights(f).boxed_local()
+        }),
         ("a rollout restart and a second field manager are left alone", |f| written::other_managers(f).boxed_local()),
         ("a name that is taken stalls, nothing is touched, and it goes on when the name is free", |f| {
             told::name_conflict(f).boxed_local()
@@ -104,7 +108,6 @@ fn main() -> ExitCode {
             // Nobody answers there: what becomes of an identity is the matter of suite identity.
             let settings = vec![
                 ("MCP_EKS_CLUSTER_NAME", "suite".to_owned()),
-                ("MCP_EKS_IDENTITY_ALLOW", "identity=arn:aws:iam::123456789012:role/*".to_owned()),
                 ("AWS_REGION", "us-west-2".to_owned()),
                 ("AWS_ENDPOINT_URL_EKS", "http://127.0.0.1:1".to_owned()),
                 ("AWS_ACCESS_KEY_ID", "test".to_owned()),

@@ -27,7 +27,7 @@ use mcp_e2e::{
     cluster::{Cluster, Tier},
     install::OPERATOR_NAMESPACE,
     ministack::{ACCOUNT, Emulator, Kind, REGION},
-    suite::{self, Test, operator::OperatorProcess},
+    suite::{self, Test, objects, operator::OperatorProcess},
 };
 use mcp_operator::identity::{
     Association, Associations, Call, Change, Class, Failure, Grant, Key, New, Owner,
@@ -42,7 +42,7 @@ const CLUSTER: &str = "prod";
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 /// Namespaces whose servers may have roles of the suite.
-const ALLOWED: [&str; 4] = ["team", "taken-out", "taken", "killed"];
+const ALLOWED: [&str; 5] = ["team", "taken-out", "taken", "killed", "revoked"];
 
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -58,11 +58,9 @@ impl Fixture {
         let url = ministack.url().to_owned();
         ministack.make_cluster(CLUSTER).await?;
         let eks = eks(&url, CLUSTER).await;
-        let allowed = ALLOWED.map(|namespace| format!("{namespace}=arn:aws:iam::{ACCOUNT}:role/mcp/*")).join(",");
         let key = || "test".to_owned();
         let settings = vec![
             ("MCP_EKS_CLUSTER_NAME", CLUSTER.to_owned()),
-            ("MCP_EKS_IDENTITY_ALLOW", allowed),
             // MiniStack shows at once what was written. Without an election nobody waits for the Lease of who was killed.
             ("MCP_EKS_IDENTITY_SETTLE_SECONDS", "2".to_owned()),
             ("MCP_EKS_LEADER_ELECT", "false".to_owned()),
@@ -72,6 +70,8 @@ impl Fixture {
             ("AWS_SECRET_ACCESS_KEY", key()),
         ];
         OperatorProcess::manifests(&cluster).await?;
+        OperatorProcess::policies(&cluster).await?;
+        objects::class(&cluster.client(), "aws", associated::class(&ALLOWED)).await?;
         let bin_dir = suite::bin_dir(BINARY);
         let operator = OperatorProcess::start_with(&cluster, &bin_dir, OPERATOR_NAMESPACE, settings).await?;
         Ok(Self { cluster, operator: Mutex::new(operator), _ministack: ministack, eks, url })
@@ -89,7 +89,6 @@ fn settings(url: &str) -> Settings {
         cluster_name: Some(CLUSTER.to_owned()),
         aws_region: Some(REGION.to_owned()),
         eks_endpoint: Some(url.to_owned()),
-        identity_allow: Vec::new(),
         identity_settle_seconds: SETTLE.as_secs(),
         eks_requests_per_second: 50.try_into().unwrap(),
     }
@@ -119,7 +118,11 @@ fn main() -> ExitCode {
             "an identity taken out of the spec takes association and finalizer along, and without one there is neither",
             |f| associated::taken_out(f).boxed_local(),
         ),
-        ("a role that nobody allowed is told, and costs no association", |f| associated::not_allowed(f).boxed_local()),
+        ("a role that no class allows is told, and costs no association", |f| associated::not_allowed(f).boxed_local()),
+        (
+            "a class that takes a role back takes the association, and stops the pods that had it, until it gives it again",
+            |f| associated::revoked(f).boxed_local(),
+        ),
         ("the association of others stalls the server, and no pod starts", |f| associated::foreign(f).boxed_local()),
         ("an operator that is killed in the middle leaves one association, then none", |f| {
             associated::killed(f).boxed_local()

@@ -17,7 +17,7 @@ use mcp_e2e::{
     install::{OPERATOR_NAMESPACE, OPERATOR_USER},
     suite::{
         self, Test, foreign, keda,
-        objects::{SOON, Space, conditions},
+        objects::{SOON, Space, class, conditions},
         operator::OperatorProcess,
     },
 };
@@ -159,6 +159,12 @@ async fn writes(fixture: &Fixture) -> Result<()> {
         let mut spec = filesystem();
         if grant.resource == "mcpservers" {
             // The finalizer is written for an identity alone.
+            let allowed = json!({
+                "allowedNamespaces": {"selector": {}},
+                "identity": {"allowedRoleArns": ["arn:aws:iam::123456789012:role/*"], "sessionPolicy": "Optional"},
+                "volumes": {"allowedTypes": ["EmptyDir"]},
+            });
+            class(&space.client, "aws", allowed).await?;
             spec["className"] = json!("aws");
             spec["identity"] = json!({"roleArn": "arn:aws:iam::123456789012:role/reader"});
         }

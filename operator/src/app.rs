@@ -77,7 +77,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         Some(cluster) => {
             let settle = Duration::from_secs(settings.eks.identity_settle_seconds);
             let eks = Cached::new(Eks::new(cluster, &settings.eks, None).await, settle);
-            Some(Tending::new(cluster, Box::new(eks), settle, settings.eks.identity_allow.clone()))
+            Some(Tending::new(cluster, Box::new(eks), settle))
         }
         None => None,
     };

@@ -11,7 +11,7 @@ use kube::{
     Api, Client,
     api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, TypeMeta},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{
     context::CALL_DEADLINE,
@@ -78,6 +78,20 @@ pub async fn apply(client: &Client, plan: Plan, owner: &str, look_first: bool) -
         }
     }
     applied
+}
+
+/// Stops the pods of a Deployment, as it was seen: the one write that ends what runs. Returns it as it is now.
+pub async fn stop(client: &Client, deployment: &Value) -> Result<Value, Error> {
+    let member = |name: &str| deployment.pointer("/metadata")?.get(name)?.as_str();
+    let (namespace, name) = (member("namespace").unwrap_or_default(), member("name").unwrap_or_default());
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &ChildKind::Deployment.resource());
+    let patch = json!({
+        "metadata": {"uid": member("uid"), "resourceVersion": member("resourceVersion")},
+        "spec": {"replicas": 0},
+    });
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let id = format!("Deployment {name}");
+    to_value(&call("patch", &id, api.patch(name, &params, &Patch::Merge(patch))).await?)
 }
 
 /// What became of one write.

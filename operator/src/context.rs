@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::Stream;
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Pod, Service, ServiceAccount},
+    core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -15,6 +15,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::reflector::{Store, store::Writer},
 };
+use mcp_crds::McpServerClass;
 
 use crate::{
     controller::{backoff::Backoff, pace::Pace},
@@ -89,6 +90,10 @@ pub struct Stores {
     pub pods_by_server: Index<Pod>,
     /// Every ConfigMap, by nothing but its name, uid and resourceVersion.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// What platform admins allow.
+    pub classes: Store<McpServerClass>,
+    /// Namespaces, by nothing but their names and labels.
+    pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// KEDA's ScaledObjects with our label, where there is KEDA.
     pub scaled_objects: Optional,
 }

@@ -4,6 +4,7 @@
 //! `diff`, `status`) are pure: no client, no clock, no environment; the shell hands them facts. See ARCHITECTURE.md.
 
 pub mod admin;
+pub mod admission;
 pub mod app;
 pub mod apply;
 pub mod client;

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::{
     context::{Context, Stores},
     desired::{
-        ChildKind, names, roll,
+        ChildKind, Standing, names, roll,
         scaled_object::{Keda, resource},
     },
     diff::{self, Claim, Live},
@@ -40,6 +40,8 @@ pub struct Observed {
     pub unmounted: Unmounted,
     /// The ConfigMaps that its spec names.
     pub config_maps: roll::Versions,
+    /// Its class, and what its namespace is.
+    pub standing: Standing,
     /// Its status.
     pub status: McpServerStatus,
     /// Look again then: an answer stands in for the store until that time.
@@ -78,6 +80,7 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
     observed.pods = pods(stores, server);
     observed.unmounted = unmounted(stores, &observed.pods);
     observed.config_maps = config_maps(stores, server);
+    observed.standing = standing(stores, server);
     observed
 }
 
@@ -126,6 +129,15 @@ fn pods(stores: &Stores, server: &McpServer) -> Vec<Arc<Pod>> {
 /// Why their volumes cannot be mounted.
 fn unmounted(stores: &Stores, pods: &[Arc<Pod>]) -> Unmounted {
     pods.iter().filter_map(|pod| Some((pod.name_any(), stores.mounts.words(pod)?))).collect()
+}
+
+fn standing(stores: &Stores, server: &McpServer) -> Standing {
+    let named = server.spec.class_name.as_ref();
+    let namespace = stores.namespaces.get(&ObjectRef::new(&server.namespace().unwrap_or_default()));
+    Standing {
+        class: named.and_then(|name| stores.classes.get(&ObjectRef::new(name))),
+        namespace: namespace.and_then(|namespace| namespace.metadata.labels.clone()).unwrap_or_default(),
+    }
 }
 
 fn config_maps(stores: &Stores, server: &McpServer) -> roll::Versions {

@@ -10,6 +10,8 @@ use crate::keeper;
 pub const NAME: &str = "mcp-eks-operator";
 /// Namespace of the operator.
 pub const NAMESPACE: &str = "mcp-eks-system";
+/// Name of the ClusterRole of an operator that looks at one namespace, with what has none.
+const CLASSES: &str = "mcp-eks-operator-classes";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Verbs on one resource.
@@ -66,6 +68,12 @@ pub const EVERYWHERE: &[Right] = &[
     right("keda.sh", "scaledobjects", PRUNED, "A child where KEDA decides the number of pods; what KEDA made of it."),
 ];
 
+/// Of what has no namespace.
+pub const CLUSTER: &[Right] = &[
+    right("mcp-eks.dev", "mcpserverclasses", &["list", "watch"], "What platform admins allow."),
+    right("", "namespaces", &["list", "watch"], "Their labels, by which a class chooses who may name it."),
+];
+
 /// In the operator's own namespace, by the name of their Role.
 pub const AT_HOME: &[(&str, &[Right])] =
     &[("mcp-eks-operator-leader-election", ELECTION), ("mcp-eks-operator-probe", PROBE)];
@@ -99,10 +107,13 @@ const PROBE: &[Right] = &[
 /// Every manifest that is made of the table: its path in the repository, and its text.
 #[must_use]
 pub fn manifests() -> Vec<(&'static str, String)> {
-    let cluster = role("ClusterRole", NAME, None, EVERYWHERE);
-    let bound = |name, namespace, rights| role("Role", name, namespace, rights) + "---\n" + &binding(name, namespace);
+    let cluster = role("ClusterRole", NAME, None, &[EVERYWHERE, CLUSTER].concat());
+    let classes =
+        format!("{}---\n{}", role("ClusterRole", CLASSES, None, CLUSTER), binding("ClusterRole", CLASSES, None));
+    let bound =
+        |name, namespace, rights| role("Role", name, namespace, rights) + "---\n" + &binding("Role", name, namespace);
     let home = |namespace| AT_HOME.iter().map(move |(name, rights)| bound(name, namespace, rights));
-    let namespaced: Vec<_> = [bound(NAME, None, EVERYWHERE)].into_iter().chain(home(None)).collect();
+    let namespaced: Vec<_> = [bound(NAME, None, EVERYWHERE), classes].into_iter().chain(home(None)).collect();
     vec![
         ("config/rbac/cluster_role.yaml", head() + &cluster),
         ("config/rbac/home_roles.yaml", head() + &home(Some(NAMESPACE)).collect::<Vec<_>>().join("---\n")),
@@ -131,11 +142,11 @@ fn role(kind: &str, name: &str, namespace: Option<&str>, rights: &[Right]) -> St
     format!("apiVersion: {RBAC}/v1\nkind: {kind}\n{}rules:\n{rules}", metadata(name, namespace))
 }
 
-/// Binds a Role to the operator's ServiceAccount. Without a namespace, kustomize puts both where it puts the rest.
-fn binding(role: &str, namespace: Option<&str>) -> String {
+/// Binds a role to the operator's ServiceAccount. Without a namespace, kustomize puts both where it puts the rest.
+fn binding(kind: &str, role: &str, namespace: Option<&str>) -> String {
     let of_account = namespace.map(|namespace| format!(", namespace: {namespace}")).unwrap_or_default();
     format!(
-        "apiVersion: {RBAC}/v1\nkind: RoleBinding\n{}roleRef: {{apiGroup: {RBAC}, kind: Role, name: {role}}}\nsubjects:\n\
+        "apiVersion: {RBAC}/v1\nkind: {kind}Binding\n{}roleRef: {{apiGroup: {RBAC}, kind: {kind}, name: {role}}}\nsubjects:\n\
          - {{kind: ServiceAccount, name: {NAME}{of_account}}}\n",
         metadata(role, namespace)
     )
@@ -145,11 +156,11 @@ fn binding(role: &str, namespace: Option<&str>) -> String {
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
-    use super::{AT_HOME, EVERYWHERE, Right, manifests};
+    use super::{AT_HOME, CLUSTER, EVERYWHERE, Right, manifests};
     use crate::keeper;
 
     fn all() -> impl Iterator<Item = &'static Right> {
-        EVERYWHERE.iter().chain(AT_HOME.iter().flat_map(|(_, rights)| *rights))
+        EVERYWHERE.iter().chain(CLUSTER).chain(AT_HOME.iter().flat_map(|(_, rights)| *rights))
     }
 
     #[test]
@@ -179,8 +190,8 @@ mod tests {
     #[test]
     fn the_grants_are_few_and_each_is_there_once() {
         let grants = |right: &'static Right| right.verbs.iter().map(|verb| (right.group, right.resource, verb));
-        let everywhere = EVERYWHERE.iter().flat_map(grants).count();
-        assert!(everywhere <= 52, "{everywhere} grants outside of the operator's own namespace");
+        let everywhere = EVERYWHERE.iter().chain(CLUSTER).flat_map(grants).count();
+        assert!(everywhere <= 56, "{everywhere} grants outside of the operator's own namespace");
         let all: Vec<_> = all().flat_map(grants).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }

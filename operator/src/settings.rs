@@ -42,7 +42,7 @@ pub struct Settings {
     /// How often and where servers are asked whether they speak MCP.
     #[command(flatten)]
     pub probe: probe::Settings,
-    /// Which EKS cluster this is, and which roles servers may have.
+    /// Which EKS cluster this is, and how it is talked to.
     #[command(flatten)]
     pub eks: identity::eks::Settings,
     /// What to log, as directives: info, debug, mcp_operator=debug,kube=warn.

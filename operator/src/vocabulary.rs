@@ -142,6 +142,8 @@ reasons! {
     Valid,
     /// The spec asks for something that cannot be; the message lists all problems.
     InvalidSpec,
+    /// The spec asks for something that its class does not allow; the message lists all of it.
+    ClassDenied,
     /// The spec asks for something that this version cannot do; the message lists it.
     NotYetSupported,
     /// The operator writes nothing, because the spec says so.
@@ -188,8 +190,6 @@ reasons! {
     WaitingForAssociation,
     /// The ServiceAccount has an association that is not of this server; no pod starts.
     ForeignAssociation,
-    /// The operator's settings give servers of this namespace no such role.
-    RoleNotAllowed,
     /// The operator does not know which EKS cluster this is.
     AwsNotConfigured,
     /// AWS says that it is asked too often.

@@ -135,6 +135,8 @@ fn context(client: Client) -> Context {
         mounts: Mounts::default(),
         pods_by_server: Index::new(|pod: &Pod| pod.labels().values().cloned().collect()),
         config_maps: reflector::store().0,
+        classes: reflector::store().0,
+        namespaces: reflector::store().0,
         scaled_objects: Optional::absent(scaled_object()),
     };
     let defaults = Defaults {

@@ -13,7 +13,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
 };
-use mcp_crds::McpServer;
+use mcp_crds::{McpServer, McpServerClass};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -21,6 +21,15 @@ use super::eventually;
 
 /// Longest wait for what takes the operator moments: a condition, a healed child. The promise is 5 s.
 pub const SOON: Duration = Duration::from_secs(5);
+
+/// Makes a class, or makes it this.
+pub async fn class(client: &Client, name: &str, spec: Value) -> Result<McpServerClass> {
+    let object = json!({
+        "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServerClass", "metadata": {"name": name}, "spec": spec,
+    });
+    let params = PatchParams::apply("suite").force();
+    Ok(Api::all(client.clone()).patch(name, &params, &Patch::Apply(object)).await?)
+}
 
 /// One namespace and the things in it.
 #[derive(Clone)]

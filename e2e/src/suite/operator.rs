@@ -56,15 +56,18 @@ impl OperatorProcess {
         Self::start_with(cluster, bin_dir, OPERATOR_NAMESPACE, Vec::new()).await
     }
 
-    /// Applies the operator's manifests, but for its Deployment.
+    /// Applies the admission policy.
+    pub async fn policies(cluster: &Cluster) -> Result<()> {
+        apply(cluster, "config/policies").await
+    }
+
+    /// Applies the operator's manifests, but for its Deployment and the admission policy.
     pub async fn manifests(cluster: &Cluster) -> Result<()> {
         for manifest in MANIFESTS {
-            let path = repository().join(manifest);
-            let mut command = Command::new(kubectl(cluster));
-            command.args(["apply", "--server-side", if path.is_dir() { "-k" } else { "-f" }]).arg(&path);
-            output(command.env("KUBECONFIG", cluster.kubeconfig())).await?;
+            apply(cluster, manifest).await?;
         }
-        let wait = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
+        let crds = ["crd/mcpservers.mcp-eks.dev", "crd/mcpserverclasses.mcp-eks.dev"];
+        let wait = ["wait", "--for=condition=Established", crds[0], crds[1], "--timeout=30s"];
         output(Command::new(kubectl(cluster)).args(wait).env("KUBECONFIG", cluster.kubeconfig())).await?;
         Ok(())
     }
@@ -174,6 +177,13 @@ impl OperatorProcess {
         .await
         .with_context(|| format!("its log: {}", self.log().unwrap_or_default()))
     }
+}
+
+async fn apply(cluster: &Cluster, manifest: &str) -> Result<()> {
+    let path = repository().join(manifest);
+    let mut command = Command::new(kubectl(cluster));
+    command.args(["apply", "--server-side", if path.is_dir() { "-k" } else { "-f" }]).arg(&path);
+    output(command.env("KUBECONFIG", cluster.kubeconfig())).await.map(drop)
 }
 
 fn spawn(binary: &Path, home: &Path, admin: u16, settings: &[(&str, String)]) -> Result<Child> {

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use mcp_e2e::suite::{
     self,
-    objects::{SOON, conditions, version},
+    objects::{SOON, class, conditions, version},
 };
 use serde_json::{Value, json};
 
@@ -123,7 +123,7 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     spec["expose"] = json!({"type": "LoadBalancer"});
     spec["session"] = json!({"mode": "Stateful"});
     space.apply("refused", spec).await?;
-    let message = space.condition("refused", "Stalled=True/NotYetSupported", SOON).await?;
+    let message = space.condition("refused", "Stalled=True/ClassDenied", SOON).await?;
     ensure!(message.contains("spec.className") && message.contains("spec.session.mode"), "{message}");
     space.condition("refused", "Exposed=False/NotYetSupported", SOON).await?;
     ensure!(space.children("refused").await?.is_empty(), "something was made of a refused spec");
@@ -138,6 +138,12 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
 
 pub(crate) async fn identity(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("identity").await?;
+    let allowed = json!({
+        "allowedNamespaces": {"names": ["identity"]},
+        "identity": {"allowedRoleArns": ["arn:aws:iam::123456789012:role/*"], "sessionPolicy": "Optional"},
+        "volumes": {"allowedTypes": ["EmptyDir"]},
+    });
+    class(&space.client, "aws", allowed).await?;
     let mut spec = filesystem();
     spec["className"] = json!("aws");
     spec["identity"] = json!({"roleArn": "arn:aws:iam::123456789012:role/reader"});

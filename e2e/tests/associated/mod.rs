@@ -9,7 +9,7 @@ use mcp_e2e::{
     install::OPERATOR_USER,
     suite::{
         self,
-        objects::{SOON, Space, conditions},
+        objects::{self, SOON, Space, conditions},
     },
 };
 use mcp_operator::{
@@ -30,6 +30,15 @@ fn server(name_of_role: &str) -> Value {
         "className": "aws",
         "server": {"image": {"ref": "ghcr.io/acme/tools:1"}},
         "identity": {"roleArn": role(name_of_role)},
+    })
+}
+
+/// A class for servers of these namespaces.
+pub(crate) fn class(namespaces: &[&str]) -> Value {
+    json!({
+        "allowedNamespaces": {"names": namespaces},
+        "identity": {"allowedRoleArns": [role("*")], "allowedRolePath": "/mcp/", "sessionPolicy": "Optional"},
+        "images": {"allowedPrefixes": ["ghcr.io/acme/"]},
     })
 }
 
@@ -146,11 +155,58 @@ pub(crate) async fn taken_out(fixture: &Fixture) -> Result<()> {
 pub(crate) async fn not_allowed(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "not-allowed").await?;
     space.apply("tools", server("reader")).await?;
-    let message = space.condition("tools", "Stalled=True/RoleNotAllowed", SOON).await?;
-    ensure!(message.contains("--identity-allow"), "{message}");
-    ensure!(association(fixture, &space, "tools").await?.is_none() && template(&space, "tools").await?.is_none());
+    let message = space.condition("tools", "Stalled=True/ClassDenied", SOON).await?;
+    ensure!(message.contains("allowedNamespaces"), "{message}");
+    space.condition("tools", "IdentityReady=False/ClassDenied", SOON).await?;
+    ensure!(association(fixture, &space, "tools").await?.is_none() && space.children("tools").await?.is_empty());
+    ensure!(space.servers().get("tools").await?.finalizers().is_empty());
     space.servers().delete("tools", &DeleteParams::default()).await?;
     gone(&space, "tools", SETTLED).await
+}
+
+/// Number of pods that the Deployment asks for.
+async fn replicas(space: &Space) -> Result<Option<i32>> {
+    Ok(space.deployments().get("tools").await?.spec.and_then(|spec| spec.replicas))
+}
+
+pub(crate) async fn revoked(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "revoked").await?;
+    let of_class = |spec: Value| async move { objects::class(&fixture.cluster.client(), "taken-back", spec).await };
+    of_class(class(&["revoked"])).await?;
+    let mut spec = server("reader");
+    spec["className"] = json!("taken-back");
+    space.apply("tools", spec).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    suite::eventually("pods may start", SOON, async || {
+        Ok(template(&space, "tools").await?.ok_or_else(|| "no Deployment".to_owned()))
+    })
+    .await?;
+    // Nor does it help to be paused.
+    space.edit("tools", json!({"paused": true})).await?;
+    space.condition("tools", "Accepted=True/Paused", SOON).await?;
+    of_class(class(&["others"])).await?;
+    suite::eventually("the association is gone and its pods are stopped", SETTLED, async || {
+        let found = (association(fixture, &space, "tools").await?, replicas(&space).await?);
+        Ok(if found == (None, Some(0)) { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await?;
+    let message = space.condition("tools", "IdentityReady=False/ClassDenied", SOON).await?;
+    ensure!(message.contains("revoke the sessions"), "{message}");
+    space.condition("tools", "Ready=False/ClassDenied", SOON).await?;
+    suite::eventually("the finalizer is gone", SETTLED, async || {
+        let server = space.servers().get("tools").await?;
+        Ok(if server.finalizers().is_empty() { Ok(()) } else { Err(format!("{:?}", server.finalizers())) })
+    })
+    .await?;
+    ensure!(space.children("tools").await?.len() == 5, "children were pruned");
+    of_class(class(&["revoked"])).await?;
+    space.edit("tools", json!({"paused": false})).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    suite::eventually("pods start again", SOON, async || {
+        let found = replicas(&space).await?;
+        Ok(if found == Some(2) { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await
 }
 
 pub(crate) async fn foreign(fixture: &Fixture) -> Result<()> {

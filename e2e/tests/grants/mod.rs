@@ -7,7 +7,7 @@ use std::fmt;
 use anyhow::{Context, Result, bail};
 use k8s_openapi::api::{
     core::v1::ServiceAccount,
-    rbac::v1::{ClusterRole, PolicyRule, Role, RoleBinding},
+    rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding},
 };
 use kube::{
     Api, Client,
@@ -18,6 +18,9 @@ use mcp_e2e::{
     suite::{foreign, objects::Space},
 };
 use serde_json::{Value, json};
+
+/// What a Role cannot give.
+const WITHOUT_NAMESPACE: [&str; 2] = ["mcpserverclasses", "namespaces"];
 
 /// One verb on one resource.
 #[derive(Clone, Debug)]
@@ -128,6 +131,9 @@ pub(crate) async fn give(client: &Client, namespace: &str, home: &str, rules: &[
         let account = serde_json::from_value(json!({"metadata": {"name": OPERATOR}}))?;
         Api::<ServiceAccount>::namespaced(client.clone(), namespace).create(&post, &account).await?;
     }
+    if home == namespace {
+        look_at_all(client, namespace, rules).await?;
+    }
     let role = serde_json::from_value(json!({"metadata": {"name": OPERATOR}, "rules": rules}))?;
     Api::<Role>::namespaced(client.clone(), namespace).create(&post, &role).await?;
     let binding = serde_json::from_value(json!({
@@ -136,6 +142,23 @@ pub(crate) async fn give(client: &Client, namespace: &str, home: &str, rules: &[
         "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": home}],
     }))?;
     Api::<RoleBinding>::namespaced(client.clone(), namespace).create(&post, &binding).await?;
+    Ok(())
+}
+
+/// Gives the operator of a namespace those of its rights that are for what has no namespace.
+async fn look_at_all(client: &Client, home: &str, rules: &[PolicyRule]) -> Result<()> {
+    let without =
+        |rule: &&PolicyRule| rule.resources.iter().flatten().any(|it| WITHOUT_NAMESPACE.contains(&it.as_str()));
+    let rules: Vec<_> = rules.iter().filter(without).collect();
+    let (post, name) = (PostParams::default(), format!("{OPERATOR}-{home}"));
+    let role = serde_json::from_value(json!({"metadata": {"name": name}, "rules": rules}))?;
+    Api::<ClusterRole>::all(client.clone()).create(&post, &role).await?;
+    let binding = serde_json::from_value(json!({
+        "metadata": {"name": name},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": OPERATOR, "namespace": home}],
+    }))?;
+    Api::<ClusterRoleBinding>::all(client.clone()).create(&post, &binding).await?;
     Ok(())
 }
 

@@ -12,12 +12,13 @@ use kube::{
     runtime::controller::Action,
 };
 use mcp_crds::McpServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
+    apply,
     context::{CALL_DEADLINE, Context},
     desired::{
-        ChildKind,
+        ChildKind, Ruling,
         validate::identity::{Wanted, is_retained},
     },
     diff::{Claim, claim},
@@ -41,6 +42,8 @@ pub(super) struct Tended {
     pub(super) identity: Option<Identity>,
     /// When to look again.
     pub(super) again: Option<Duration>,
+    /// The Deployment whose pods were stopped.
+    pub(super) stopped: Option<Value>,
     /// What went wrong.
     pub(super) failure: Option<Error>,
 }
@@ -64,10 +67,49 @@ pub(super) async fn tend(
         None if has_finalizer(server) => {
             let outcome = let_go(context, server, None, false).await;
             let again = outcome.as_ref().ok().filter(|gone| !**gone).map(|_| AGAIN);
-            Tended { again, failure: outcome.err(), identity: None }
+            Tended { again, failure: outcome.err(), ..Tended::default() }
         }
         None => Tended::default(),
     }
+}
+
+/// Ends an association that may not be any more, in a pass that does not go on with the spec: its class does not allow it,
+/// or the spec does not ask for it. Pods that had what a class took back are stopped: the one case in which what runs is.
+pub(super) async fn withdraw(
+    context: &Context,
+    server: &McpServer,
+    ruling: &Ruling<'_>,
+    observed: &Observed,
+) -> Tended {
+    let published = published(observed);
+    let last = observed.status.identity.clone();
+    let role = last.as_ref().and_then(|identity| identity.role_arn.as_deref());
+    let asked = server.spec.identity.is_some();
+    let revoked = ruling.revoked(role).filter(|_| asked);
+    if revoked.is_none() && (asked || !has_finalizer(server)) {
+        return Tended::default();
+    }
+    let stopped = match (&revoked, &published.hash, observed.live.get(&ChildKind::Deployment)) {
+        (Some(_), Some(_), Some(deployment)) => stop(context, server, deployment).await,
+        _ => Ok(None),
+    };
+    let gone = if has_finalizer(server) { let_go(context, server, None, false).await } else { Ok(true) };
+    let left = if matches!(gone, Ok(true)) { None } else { last };
+    let had = has_finalizer(server) || published.hash.is_some();
+    let identity = revoked.map(|why| Identity { status: left, ..Identity::revoked(&why, had) });
+    let again = matches!(gone, Ok(false)).then_some(AGAIN);
+    let (stopped, failure) = match stopped {
+        Ok(stopped) => (stopped, gone.err()),
+        Err(error) => (None, Some(error)),
+    };
+    Tended { identity, again, stopped, failure }
+}
+
+/// Stops the pods of a Deployment, if it is ours and has any.
+async fn stop(context: &Context, server: &McpServer, deployment: &Value) -> Result<Option<Value>, Error> {
+    let ours = claim(deployment, &server.uid().unwrap_or_default(), &server.name_any()) == Claim::Ours;
+    let runs = deployment.pointer("/spec/replicas") != Some(&json!(0));
+    if ours && runs { apply::stop(&context.client, deployment).await.map(Some) } else { Ok(None) }
 }
 
 async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observed: &Observed) -> Tended {
@@ -102,11 +144,14 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
                 State::Ready(_) => resync(&owner),
                 State::Settling(_, left) => *left,
                 State::Coming(..) => AGAIN,
-                State::NotAllowed(_) | State::Foreign(_) => LISTED,
+                State::Foreign(_) => LISTED,
             };
-            Tended { identity: Some(told(Identity::of(&state))), again: Some(again), failure: None }
+            Tended { identity: Some(told(Identity::of(&state))), again: Some(again), ..Tended::default() }
         }
-        Err(error) => Tended { identity: Some(told(Identity::failed(&error))), again: None, failure: Some(error) },
+        Err(error) => {
+            let identity = Some(told(Identity::failed(&error)));
+            Tended { identity, failure: Some(error), ..Tended::default() }
+        }
     }
 }
 
@@ -180,7 +225,7 @@ async fn finalizers_of(context: &Context, server: &McpServer, finalizers: &[&str
 
 /// What was published of the association.
 fn published(observed: &Observed) -> Published {
-    let template = |object: &serde_json::Value| {
+    let template = |object: &Value| {
         let annotations = object.pointer("/spec/template/metadata/annotations")?;
         Some(annotations.get(IDENTITY_HASH)?.as_str()?.to_owned())
     };

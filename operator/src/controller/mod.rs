@@ -17,7 +17,7 @@ use kube::{
     runtime::{
         Controller,
         controller::{self, Action},
-        reflector::ObjectRef,
+        reflector::{ObjectRef, Store},
         watcher,
     },
 };
@@ -55,6 +55,8 @@ pub async fn run(
         disruption_budgets,
         pods,
         config_maps,
+        namespaces,
+        classes,
         scaled_objects,
         unmounted,
         secret,
@@ -64,6 +66,7 @@ pub async fn run(
     metrics.starting(concurrency, server_store.clone());
     let queue = &metrics.queue;
     let shell = context.clone();
+    let all = server_store.clone();
     let controller = Controller::for_stream(servers.inspect(asked(queue)), server_store)
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(concurrency))
         .watches_stream(service_accounts, asks(queue, owner))
@@ -73,11 +76,14 @@ pub async fn run(
         .watches_stream(deployments, asks(queue, owner))
         .watches_stream(disruption_budgets, asks(queue, owner))
         .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
+        .watches_stream(namespaces, asks(queue, move |namespace| within(&all, namespace)))
         .watches_stream(pods, asks(queue, labelled))
         .watches_stream(unmounted, asks(queue, labelled))
         .watches_stream_with(scaled_objects, asks(queue, owner), watches::scaled_object())
         // Servers are given the new key, and the probe signs with it.
         .reconcile_all_on(secret.inspect(move |()| shell.keeper.changed()))
+        // What a class allows may be another thing for every server that names it.
+        .reconcile_all_on(classes)
         // KEDA came or went.
         .reconcile_all_on(context.stores.scaled_objects.changes())
         // A standby let everything pass; whoever begins to lead looks at it.
@@ -142,6 +148,13 @@ fn owner(child: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
 fn labelled(pod: &ObjectMeta) -> Option<ObjectRef<McpServer>> {
     let name = pod.labels.as_ref()?.get(SERVER_LABEL)?;
     Some(ObjectRef::new(name).within(pod.namespace.as_deref()?))
+}
+
+/// The servers of a namespace whose labels may have changed, as far as a class has to do with them.
+fn within(servers: &Store<McpServer>, namespace: &ObjectMeta) -> Vec<ObjectRef<McpServer>> {
+    let classed = |server: &McpServer| server.spec.class_name.is_some() && server.metadata.namespace == namespace.name;
+    let found = servers.state();
+    found.iter().filter(|server| classed(server)).map(|server| ObjectRef::from_obj(server.as_ref())).collect()
 }
 
 /// The servers whose specs name a ConfigMap.

@@ -42,9 +42,13 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let owner = server.uid().unwrap_or_default();
     let mut observed = observe(context, server);
     let mut tended = Tended::default();
-    let (address, mut applied, problems) = match desired::validate(server, &context.defaults) {
+    let ruling = desired::rule(server, &observed.standing);
+    let (address, mut applied, problems) = match ruling.validate(&context.defaults) {
         // What was asked for before goes on; status goes on telling how it is.
-        Ok(valid) if server.spec.paused => (Some(hosts::internal_url(&valid)), Applied::default(), None),
+        Ok(valid) if server.spec.paused => {
+            tended = identity::withdraw(context, server, &ruling, &observed).await;
+            (Some(hosts::internal_url(&valid)), Applied::default(), None)
+        }
         Ok(mut valid) => {
             let address = Some(hosts::internal_url(&valid));
             valid.keda = keda(context, server, &observed);
@@ -61,8 +65,12 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
                 Err(error) => (address, Applied { failure: Some(error), ..Applied::default() }, None),
             }
         }
-        Err(problems) => (None, Applied::default(), Some(problems)),
+        Err(problems) => {
+            tended = identity::withdraw(context, server, &ruling, &observed).await;
+            (None, Applied::default(), Some(problems))
+        }
     };
+    applied.written.extend(tended.stopped.take().map(|deployment| (ChildKind::Deployment, deployment)));
     for (kind, object) in &applied.written {
         context.recent.remember(key(kind.name(), server), object.clone());
         observed.live.insert(*kind, object.clone());

@@ -1,7 +1,7 @@
 //! One stream a kind, each with a store and a backoff of its own, so that trouble with one never delays another.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt::Debug,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
@@ -11,7 +11,7 @@ use std::{
 use futures::{FutureExt, Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
-    core::v1::{ConfigMap, Event, Pod, Secret, Service, ServiceAccount},
+    core::v1::{ConfigMap, Event, Namespace, Pod, Secret, Service, ServiceAccount},
     networking::v1::NetworkPolicy,
     policy::v1::PodDisruptionBudget,
 };
@@ -19,14 +19,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ApiResource, DynamicObject},
-    core::{NamespaceResourceScope, PartialObjectMeta},
+    core::{ClusterResourceScope, NamespaceResourceScope, PartialObjectMeta},
     runtime::{
         Predicate, PredicateConfig, WatchStreamExt, predicates,
         reflector::{Store, store::Writer},
         watcher,
     },
 };
-use mcp_crds::McpServer;
+use mcp_crds::{McpServer, McpServerClass};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -111,6 +111,10 @@ pub struct Watches {
     pub pods: Changes<Pod>,
     /// Changed or deleted ConfigMaps, whoever owns them.
     pub config_maps: Changes<PartialObjectMeta<ConfigMap>>,
+    /// Changed or deleted namespaces.
+    pub namespaces: Changes<PartialObjectMeta<Namespace>>,
+    /// An item when a class became another, came or went.
+    pub classes: BoxStream<'static, ()>,
     /// Changed or deleted ScaledObjects, where there is KEDA.
     pub scaled_objects: Changes<DynamicObject>,
     /// Pods of which a volume cannot be mounted.
@@ -151,6 +155,9 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     let others = watcher::Config::default().fields(OTHER_CONFIG_MAPS);
     let (config_map_store, config_maps) =
         reflect::<PartialObjectMeta<ConfigMap>>(client, listed.add("configmaps"), others, keep_version);
+    let (class_store, classes) = reflect_all::<McpServerClass>(client, listed.add("mcpserverclasses"), |_| ());
+    let (namespace_store, namespaces) =
+        reflect_all::<PartialObjectMeta<Namespace>>(client, listed.add("namespaces"), keep_labels);
     let (scaled_objects_store, scaled_objects) =
         optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
     let key = watcher::Config::default().fields(&format!("metadata.name={}", keeper::SECRET));
@@ -183,6 +190,8 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         mounts,
         pods_by_server: pods_by_server.clone(),
         config_maps: config_map_store,
+        classes: class_store.clone(),
+        namespaces: namespace_store,
         scaled_objects: scaled_objects_store,
     };
     let watches = Watches {
@@ -197,28 +206,50 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         disruption_budgets: without_errors(disruption_budgets.touched_objects()),
         pods: without_errors(indexed(pods, &pods_by_server).touched_objects()),
         config_maps: without_errors(config_maps.touched_objects()),
+        namespaces: without_errors(namespaces.touched_objects()),
+        classes: replaced(classes, class_store, First::News),
         scaled_objects,
         unmounted,
-        secret: replaced(secret, secret_store.clone()),
+        secret: replaced(secret, secret_store.clone(), First::Known),
         secret_store,
     };
     (watches, stores, listed)
 }
 
-/// An item whenever the one Secret is not any more what it was. That it is there for the first time changes nothing:
-/// who needed it has made it.
-fn replaced(events: Events<Secret>, store: Store<Secret>) -> BoxStream<'static, ()> {
-    let mut before = None;
+/// Whether the first object of a kind is news.
+#[derive(Clone, Copy, PartialEq)]
+enum First {
+    /// Somebody may wait for it.
+    News,
+    /// Who needed it has made it.
+    Known,
+}
+
+/// An item whenever the few objects of a store are not any more what they were. What is there when they are listed at the
+/// start changes nothing: nobody has worked without it.
+fn replaced<K>(events: Events<K>, store: Store<K>, first: First) -> BoxStream<'static, ()>
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let mut before: Option<BTreeMap<String, Option<String>>> = None;
     let told = events.filter_map(move |event| {
         use watcher::Event::{Apply, Delete, InitDone};
         if !matches!(event, Ok(Apply(_) | Delete(_) | InitDone)) {
             return future::ready(None);
         }
-        let now = store.state().first().and_then(|secret| secret.resource_version());
-        let last = std::mem::replace(&mut before, now.clone());
-        future::ready((last.is_some() && last != now).then_some(()))
+        let now = store.state().iter().map(|object| (object.name_any(), object.resource_version())).collect();
+        let counts = |before: &BTreeMap<_, _>| *before != now && (first == First::News || !before.is_empty());
+        let changed = before.as_ref().is_some_and(counts);
+        before = Some(now);
+        future::ready(changed.then_some(()))
     });
     told.boxed()
+}
+
+/// Keeps by what a class may choose namespaces.
+fn keep_labels<K>(object: &mut PartialObjectMeta<K>) {
+    let ObjectMeta { name, uid, resource_version, labels, .. } = std::mem::take(&mut object.metadata);
+    object.metadata = ObjectMeta { name, uid, resource_version, labels, ..ObjectMeta::default() };
 }
 
 /// Keeps what tells one version of an object from another.
@@ -244,6 +275,19 @@ where
 }
 
 pub use crate::desired::scaled_object::resource as scaled_object;
+/// The same of a kind without namespaces.
+fn reflect_all<K>(client: &Scoped, mark: Mark, trim: fn(&mut K)) -> (Store<K>, Events<K>)
+where
+    K: Resource<DynamicType = (), Scope = ClusterResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
+{
+    fill(Api::all(client.client.clone()), Writer::new(()), mark, watcher::Config::default(), trim)
+}
 
 /// A store and a stream of a kind that the cluster may lack, now or later: its absence delays nobody.
 ///

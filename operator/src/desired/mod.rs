@@ -5,6 +5,7 @@
 
 pub mod bundled;
 pub mod child;
+pub mod class;
 pub mod config_map;
 pub mod deployment;
 pub mod disruption;
@@ -21,6 +22,7 @@ pub mod service_account;
 pub mod validate;
 
 pub use child::{Child, ChildKind};
+pub use class::{Ruling, Standing, rule};
 pub use validate::{Defaults, Problem, Valid, is_guarded, validate};
 
 /// Builds every child of a server, in the order in which they are to be applied.

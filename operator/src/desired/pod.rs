@@ -11,7 +11,7 @@ use k8s_openapi::{
     },
     apimachinery::pkg::api::resource::Quantity,
 };
-use mcp_crds::scheduling::Spread;
+use mcp_crds::{class::RootFilesystem, scheduling::Spread};
 
 use super::{
     ChildKind, Valid,
@@ -56,7 +56,7 @@ pub(super) fn build(server: &Valid) -> PodSpec {
         image_pull_secrets: pull_secrets(server),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
-            run_as_user: Some(UID),
+            run_as_user: Some(server.pod_security.run_as_user.unwrap_or(UID)),
             run_as_group: Some(UID),
             fs_group: Some(UID),
             fs_group_change_policy: Some("OnRootMismatch".to_owned()),
@@ -84,7 +84,7 @@ fn container(server: &Valid) -> Container {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities { add: None, drop: Some(vec!["ALL".to_owned()]) }),
             privileged: Some(false),
-            read_only_root_filesystem: Some(true),
+            read_only_root_filesystem: Some(server.pod_security.root_filesystem == RootFilesystem::ReadOnly),
             ..SecurityContext::default()
         }),
         lifecycle: Some(Lifecycle {

@@ -19,8 +19,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::time::timeout;
 
 use super::{
-    Association, Associations, Call, Change, Class, Failure, Grant, Key, New, Page, Summary, Tags, allowed::Allowed,
-    associations, plan::SETTLE,
+    Association, Associations, Call, Change, Class, Failure, Grant, Key, New, Page, Summary, Tags, associations,
+    plan::SETTLE,
 };
 
 /// Longest wait for a connection.
@@ -50,10 +50,6 @@ pub struct Settings {
     /// Where EKS answers, instead of its public endpoint: a VPC endpoint, or an emulator.
     #[arg(long, env = "AWS_ENDPOINT_URL_EKS", value_name = "URL")]
     pub eks_endpoint: Option<String>,
-    /// Roles that servers of a namespace may have, as NAMESPACE=ROLE_ARN; an ARN may end in *. None of them, if not set.
-    /// Target roles are meant too. It goes when classes are enforced.
-    #[arg(long, env = "MCP_EKS_IDENTITY_ALLOW", value_name = "NAMESPACE=ROLE_ARN", value_delimiter = ',')]
-    pub identity_allow: Vec<Allowed>,
     /// Seconds in which AWS comes to show to pods what was written: a pod that starts sooner may never get credentials.
     #[arg(long, env = "MCP_EKS_IDENTITY_SETTLE_SECONDS", value_name = "SECONDS", default_value_t = SETTLE.as_secs())]
     pub identity_settle_seconds: u64,

@@ -3,7 +3,6 @@
 //! In: what a server shall have, and what AWS shows. Out: the one next action ([`plan`], pure), done ([`pursue`]). Nothing
 //! but what implements [`Associations`] knows AWS. Ownership is a matter of tags ([`owner`]), never of a stored id.
 
-pub mod allowed;
 pub mod associations;
 pub mod cached;
 pub mod eks;

@@ -14,7 +14,6 @@ use tokio::time::Instant;
 
 use super::{
     Association, Associations, Failure, Key, Owner,
-    allowed::{Allowed, allows},
     plan::{Foreign, Intent, Late, Wish, Written},
     pursue::{Memory, Outcome, pursue},
     token::hash,
@@ -43,8 +42,6 @@ pub enum State {
     Settling(Association, Duration),
     /// Not yet as wished: why, and the association as far as it is known.
     Coming(String, Option<Association>),
-    /// The settings give servers of this namespace no such role.
-    NotAllowed(String),
     /// The key has an association that is not of this server.
     Foreign(Foreign),
 }
@@ -55,7 +52,6 @@ pub struct Tending {
     aws: Box<dyn Associations>,
     /// Time in which AWS comes to show to pods what was written.
     settle: Duration,
-    allowed: Vec<Allowed>,
     servers: Mutex<HashMap<String, Known>>,
 }
 
@@ -76,11 +72,10 @@ struct Known {
 }
 
 impl Tending {
-    /// Looks after the associations of the cluster of this name, of roles that are allowed. AWS comes to show what was
-    /// written within `settle`.
+    /// Looks after the associations of the cluster of this name. AWS comes to show what was written within `settle`.
     #[must_use]
-    pub fn new(cluster: &str, aws: Box<dyn Associations>, settle: Duration, allowed: Vec<Allowed>) -> Self {
-        Self { cluster: cluster.to_owned(), aws, settle, allowed, servers: Mutex::default() }
+    pub fn new(cluster: &str, aws: Box<dyn Associations>, settle: Duration) -> Self {
+        Self { cluster: cluster.to_owned(), aws, settle, servers: Mutex::default() }
     }
 
     /// The server of this name and uid, as the owner of an association.
@@ -94,12 +89,8 @@ impl Tending {
         }
     }
 
-    /// Goes one step towards what is wished.
+    /// Goes one step towards what is wished, which a class allows.
     pub async fn want(&self, wish: &Wish, published: &Published) -> Result<State, Failure> {
-        let roles = std::iter::once(&wish.grant.role_arn).chain(&wish.grant.target_role_arn);
-        if let Some(role) = roles.into_iter().find(|role| !allows(&self.allowed, &wish.key.namespace, role)) {
-            return Ok(State::NotAllowed(role.clone()));
-        }
         let mut known = self.recall(&wish.owner.uid);
         known.losing = None;
         if known.memory.last.is_none() {

@@ -37,6 +37,18 @@ impl Identity {
         Self { stalls: true, ..Self::not_yet(Reason::AwsNotConfigured, Error::NoCluster.to_string()) }
     }
 
+    /// A class does not allow it. `had` says whether pods had one.
+    #[must_use]
+    pub fn revoked(why: &str, had: bool) -> Self {
+        let rest = if had {
+            "the association goes and the pods are stopped. Sessions that AWS gave out before live on until they expire: \
+             revoke the sessions of the role to end them now"
+        } else {
+            "no association is made"
+        };
+        Self { stalls: true, ..Self::not_yet(Reason::ClassDenied, format!("{why}; {rest}")) }
+    }
+
     /// Something comes first.
     #[must_use]
     pub fn waiting(why: &str) -> Self {
@@ -71,15 +83,6 @@ impl Identity {
             State::Coming(why, found) => Self {
                 status: found.as_ref().map(status),
                 ..Self::not_yet(Reason::WaitingForAssociation, format!("the association is coming: {why}"))
-            },
-            State::NotAllowed(role) => Self {
-                stalls: true,
-                ..Self::not_yet(
-                    Reason::RoleNotAllowed,
-                    format!(
-                        "the operator's --identity-allow gives servers of this namespace no role {role}: add it there"
-                    ),
-                )
             },
             State::Foreign(foreign) => {
                 Self { stalls: true, ..Self::not_yet(Reason::ForeignAssociation, words(foreign)) }

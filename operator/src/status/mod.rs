@@ -162,9 +162,10 @@ fn unaccepted(verdict: &Verdict) -> Option<(Reason, String)> {
         Verdict::Invalid(problems) => {
             let lines: Vec<_> =
                 problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
-            // What can never be weighs more than what will be.
-            let later = problems.iter().all(|problem| problem.reason == Reason::NotYetSupported);
-            Some((if later { Reason::NotYetSupported } else { Reason::InvalidSpec }, lines.join("; ")))
+            // What can never be weighs more than what somebody may allow, and that more than what will be.
+            let weight = [Reason::InvalidSpec, Reason::ClassDenied, Reason::NotYetSupported];
+            let heaviest = weight.into_iter().find(|reason| problems.iter().any(|problem| problem.reason == *reason));
+            Some((heaviest.unwrap_or(Reason::InvalidSpec), lines.join("; ")))
         }
         Verdict::Conflict(names) => Some((
             Reason::NameConflict,
@@ -222,7 +223,7 @@ fn readiness(
             (false, Reason::Paused, "no pod was started, because spec.paused is true".to_owned())
         }
         (_, Some((reason, message))) if serving => (false, reason, message),
-        (Some((Reason::InvalidSpec | Reason::NotYetSupported, why)), None) if serving => (
+        (Some((Reason::InvalidSpec | Reason::ClassDenied | Reason::NotYetSupported, why)), None) if serving => (
             true,
             verified.serving(),
             format!("{}, of the last valid spec; the current one is not accepted: {why}", verified.count(rollout)),

@@ -7,7 +7,6 @@
 use mcp_crds::{
     McpServerSpec,
     auth::AuthMode,
-    expose::ExposeType,
     kinds::image::Transport,
     session::SessionMode,
     tools::OnChange,
@@ -23,13 +22,6 @@ pub(super) fn refused(spec: &McpServerSpec, problems: &mut Problems) {
             problems.not_yet(field, message);
         }
     };
-    let exposed = spec.expose.as_ref().is_some_and(|expose| expose.type_ != ExposeType::ClusterIP);
-    refuse(
-        // An identity needs a class by the schema; until it is enforced, the operator's settings say which roles there are.
-        spec.class_name.is_some() && (spec.identity.is_none() || exposed),
-        "spec.className",
-        "classes are not enforced yet: take it out, with the load balancer that needs it",
-    );
     if let Some(member) = spec.server.member().filter(|member| matches!(*member, "product" | "order")) {
         let field = format!("spec.server.{member}");
         refuse(true, &field, "this sample server cannot run yet: aws, database, custom, filesystem and image can");
@@ -115,7 +107,6 @@ pub fn left_out(spec: &McpServerSpec) -> Vec<&'static str> {
             fields.push(field);
         }
     };
-    leave(spec.class_name.is_some(), "spec.className");
     leave(spec.tools.as_ref().is_some_and(|tools| tools.on_change == OnChange::Warn), "spec.tools.onChange");
     let is_image = spec.server.image.is_some();
     let sinks = spec.audit.as_ref().map(|audit| audit.sinks.as_slice()).unwrap_or_default();

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Volume, VolumeMount};
 use kube::ResourceExt;
-use mcp_crds::{McpServer, scaling::Autoscaling};
+use mcp_crds::{McpServer, class::PodSecurity, scaling::Autoscaling};
 
 pub use bundled::is_guarded;
 pub use later::left_out;
@@ -31,7 +31,7 @@ pub use probes::Probes;
 pub use runs::{Image, Runs};
 pub use scheduling::Scheduling;
 pub use state::Strategy;
-pub(super) use state::authorities;
+pub(super) use state::{authorities, secrets};
 
 use super::{disruption::Budget, hosts, network::Network, scaled_object::Keda};
 use crate::vocabulary::Reason;
@@ -100,6 +100,8 @@ pub struct Valid {
     pub pod_annotations: BTreeMap<String, String>,
     /// Public half of the probe's key, for a server that asks who calls. No part of the spec: the shell sets it.
     pub probe_key: Option<String>,
+    /// What is relaxed of the pods' security. No part of the spec: a class says it.
+    pub pod_security: PodSecurity,
     /// What the pods shall have in AWS.
     pub identity: Option<identity::Wanted>,
     /// What there is of KEDA. No part of the spec: the shell sets it.
@@ -211,6 +213,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             pod_annotations,
             probe_key: None,
             keda: Keda::default(),
+            pod_security: PodSecurity::default(),
             identity,
         }),
         _ => Err(problems.0),

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use mcp_crds::{McpServerSpec, kinds::Writes, pod::AccessMode};
 
 use super::{Problems, volumes};
+use crate::desired::roll::config_maps;
 
 /// Secrets and ConfigMaps that one spec may name, of each.
 const MOST_OBJECTS: usize = 8;
@@ -50,29 +51,21 @@ pub(super) fn replicas(spec: &McpServerSpec, problems: &mut Problems) {
 
 /// What names Secrets and ConfigMaps is bounded: each is read, watched or asked about one by one.
 pub(super) fn objects(spec: &McpServerSpec, problems: &mut Problems) {
-    let mut secrets = BTreeSet::new();
-    let mut config_maps = BTreeSet::new();
-    for source in spec.env.iter().filter_map(|variable| variable.value_from.as_ref()) {
-        secrets.extend(source.secret_key_ref.as_ref().map(|it| it.name.as_str()));
-        config_maps.extend(source.config_map_key_ref.as_ref().map(|it| it.name.as_str()));
-    }
-    for source in &spec.env_from {
-        secrets.extend(source.secret_ref.as_ref().map(|it| it.name.as_str()));
-        config_maps.extend(source.config_map_ref.as_ref().map(|it| it.name.as_str()));
-    }
-    for volume in &spec.volumes {
-        secrets.extend(volume.secret.as_ref().map(|it| it.secret_name.as_str()));
-        config_maps.extend(volume.config_map.as_ref().map(|it| it.name.as_str()));
-    }
-    secrets.extend(mounted(spec));
-    config_maps.extend(authorities(spec));
-    secrets.extend(spec.image_pull_secrets.iter().map(|it| it.name.as_str()));
-    for (kind, named) in [("Secrets", secrets), ("ConfigMaps", config_maps)] {
-        if named.len() > MOST_OBJECTS {
-            let message = format!("names {} {kind}, and {MOST_OBJECTS} are the most: join some of them", named.len());
+    for (kind, named) in [("Secrets", secrets(spec).len()), ("ConfigMaps", config_maps(spec).len())] {
+        if named > MOST_OBJECTS {
+            let message = format!("names {named} {kind}, and {MOST_OBJECTS} are the most: join some of them");
             problems.add("spec", message);
         }
     }
+}
+
+/// Names of the Secrets whose content reaches the pods of a server, or the nodes that pull its image.
+pub(in crate::desired) fn secrets(spec: &McpServerSpec) -> BTreeSet<&str> {
+    let single = spec.env.iter().filter_map(|it| Some(&it.value_from.as_ref()?.secret_key_ref.as_ref()?.name));
+    let all = spec.env_from.iter().filter_map(|it| Some(&it.secret_ref.as_ref()?.name));
+    let files = spec.volumes.iter().filter_map(|it| Some(&it.secret.as_ref()?.secret_name));
+    let pulls = spec.image_pull_secrets.iter().map(|it| &it.name);
+    single.chain(all).chain(files).chain(pulls).map(String::as_str).chain(mounted(spec)).collect()
 }
 
 /// Secrets that a bundled server reads as files.
