@@ -123,7 +123,8 @@ fn refusal(code: u16, message: &str) -> Response<Body> {
     answer(StatusCode::from_u16(code).unwrap(), &status)
 }
 
-fn context(client: Client) -> Context {
+/// On the heap: it is too large for the future of a test.
+fn context(client: Client) -> Box<Context> {
     let stores = Stores {
         service_accounts: reflector::store().0,
         settings: reflector::store().0,
@@ -144,7 +145,7 @@ fn context(client: Client) -> Context {
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
     };
-    Context {
+    Box::new(Context {
         keeper: Keeper::new(client.clone(), "mcp-eks-system", reflector::store().0),
         events: Events::new(client.clone(), Arc::default()),
         client,
@@ -161,7 +162,7 @@ fn context(client: Client) -> Context {
             probe::Settings { interval: Duration::from_mins(5), service_address: None },
             Arc::default(),
         ),
-    }
+    })
 }
 
 fn server() -> McpServer {
@@ -378,7 +379,7 @@ async fn twice(spec: &Value, pods: Vec<Pod>, mood: Mood) -> (Value, Vec<String>)
         context.stores.pods_by_server.see(&event);
     }
     context.stores.pods = store;
-    let mut server = server();
+    let mut server = Box::new(server());
     server.spec = serde_json::from_value(spec.clone()).unwrap();
     let _ = reconcile(&server, &context).await;
     let first: Vec<_> = calls.lock().unwrap().drain(..).collect();

@@ -51,9 +51,9 @@ async fn kubectl(fixture: &Fixture, words: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn image(more: Value) -> Value {
+fn image(mut more: Value) -> Value {
     let mut spec = json!({"server": {"image": {"ref": "ghcr.io/acme/tools:1"}}});
-    spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    spec.as_object_mut().unwrap().append(more.as_object_mut().unwrap());
     spec
 }
 

@@ -64,7 +64,7 @@ async fn ready(tending: &Tending, wish: &Wish, published: &Published) -> (Associ
             State::Ready(found) => return (found, begun.elapsed()),
             State::Settling(_, left) => left,
             State::Coming(..) => AGAIN,
-            other => panic!("{other:?}"),
+            State::Foreign(other) => panic!("{other:?}"),
         };
         tokio::time::advance(wait).await;
     }
