@@ -14,7 +14,7 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    context::CALL_DEADLINE,
+    call::call,
     desired::{Child, ChildKind},
     diff::{
         Claim, Plan, Prune, Step, claim,
@@ -203,19 +203,6 @@ async fn drop_foreign(api: &Api<DynamicObject>, child: &Child, live: &Value) -> 
     body.types.get_or_insert(TypeMeta { api_version: resource.api_version, kind: resource.kind });
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     to_value(&call("replace", &child.id(), api.replace(&child.name, &params, &body)).await?).map(Some)
-}
-
-/// One call under its deadline.
-async fn call<T>(
-    action: &'static str,
-    object: &str,
-    answer: impl Future<Output = Result<T, kube::Error>>,
-) -> Result<T, Error> {
-    match tokio::time::timeout(CALL_DEADLINE, answer).await {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(source)) => Err(Error::Api { action, object: object.to_owned(), source: Box::new(source) }),
-        Err(_) => Err(Error::Deadline { action, object: object.to_owned(), limit: CALL_DEADLINE }),
-    }
 }
 
 /// The object as JSON, without managedFields: they are large, and nobody reads them.

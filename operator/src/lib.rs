@@ -7,6 +7,7 @@ pub mod admin;
 pub mod admission;
 pub mod app;
 pub mod apply;
+mod call;
 pub mod client;
 pub mod context;
 pub mod controller;

@@ -14,8 +14,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{call, look_whole, to_value};
+use super::{look_whole, to_value};
 use crate::{
+    call::call,
     desired::{Child, ChildKind},
     error::Error,
     vocabulary::{FIELD_MANAGER, HANDOVER_MANAGER},

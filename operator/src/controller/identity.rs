@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 
 use crate::{
     apply,
-    context::{CALL_DEADLINE, Context},
+    call::call,
+    context::Context,
     desired::{
         ChildKind, Ruling,
         validate::identity::{Wanted, is_retained},
@@ -214,13 +215,9 @@ async fn finalizers_of(context: &Context, server: &McpServer, finalizers: &[&str
         "finalizers": finalizers,
     });
     let patch = Patch::Merge(json!({"metadata": seen}));
-    let object = format!("McpServer {name}");
-    let action = "write the finalizers of";
-    match tokio::time::timeout(CALL_DEADLINE, api.patch_metadata(&name, &PatchParams::default(), &patch)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(source)) => Err(Error::Api { action, object, source: Box::new(source) }),
-        Err(_) => Err(Error::Deadline { action, object, limit: CALL_DEADLINE }),
-    }
+    let params = PatchParams::default();
+    let answer = api.patch_metadata(&name, &params, &patch);
+    call("write the finalizers of", &format!("McpServer {name}"), answer).await.map(drop)
 }
 
 /// What was published of the association.

@@ -7,7 +7,7 @@ use kube::{
 use mcp_crds::{McpServer, McpServerStatus};
 use serde_json::{Value, json};
 
-use crate::{context::CALL_DEADLINE, error::Error, vocabulary::STATUS_MANAGER};
+use crate::{call::call, error::Error, vocabulary::STATUS_MANAGER};
 
 /// Publishes a status. Returns the object as the API server now holds it.
 ///
@@ -22,11 +22,8 @@ pub async fn status(client: &Client, server: &McpServer, status: &McpServerStatu
         "status": status,
     });
     let params = PatchParams::apply(STATUS_MANAGER).force();
-    let object = format!("McpServer {name}");
-    let action = "publish the status of";
-    match tokio::time::timeout(CALL_DEADLINE, api.patch_status(&name, &params, &Patch::Apply(&body))).await {
-        Ok(Ok(answer)) => serde_json::to_value(answer).map_err(|error| Error::Internal(error.to_string())),
-        Ok(Err(source)) => Err(Error::Api { action, object, source: Box::new(source) }),
-        Err(_) => Err(Error::Deadline { action, object, limit: CALL_DEADLINE }),
-    }
+    let patch = Patch::Apply(&body);
+    let answer = api.patch_status(&name, &params, &patch);
+    let answer = call("publish the status of", &format!("McpServer {name}"), answer).await?;
+    serde_json::to_value(answer).map_err(|error| Error::Internal(error.to_string()))
 }

@@ -31,7 +31,7 @@ const CONFLICT_AGAIN: Duration = Duration::from_secs(20);
 /// Brings one server closer to its spec, and says how far it is.
 pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, Error> {
     if server.metadata.deletion_timestamp.is_some() {
-        let outcome = Box::pin(identity::finalize(context, server)).await;
+        let outcome = identity::finalize(context, server).await;
         if let Err(error) = &outcome
             && error.class() != Class::Conflict
         {
@@ -46,7 +46,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let (address, mut applied, problems) = match ruling.validate(&context.defaults) {
         // What was asked for before goes on; status goes on telling how it is.
         Ok(valid) if server.spec.paused => {
-            tended = Box::pin(identity::withdraw(context, server, &ruling, &observed)).await;
+            tended = identity::withdraw(context, server, &ruling, &observed).await;
             (Some(hosts::internal_url(&valid)), Applied::default(), None)
         }
         Ok(mut valid) => {
@@ -55,20 +55,18 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
             match probe_key(server, context).await {
                 Ok(key) => {
                     valid.probe_key = key;
-                    // On the heap: large, and most servers have none.
-                    tended = Box::pin(identity::tend(context, server, valid.identity.as_mut(), &observed)).await;
+                    tended = identity::tend(context, server, valid.identity.as_mut(), &observed).await;
                     let mut children = desired::build(&valid, &observed.config_maps);
                     // Pods that start too early never get credentials.
                     children.retain(|child| child.kind != ChildKind::Deployment || !tended.holds());
                     let plan = diff::plan(&children, &observed.live, &owner);
-                    let applied = Box::pin(apply(&context.client, plan, &owner, taken(&observed.status))).await;
-                    (address, applied, None)
+                    (address, apply(&context.client, plan, &owner, taken(&observed.status)).await, None)
                 }
                 Err(error) => (address, Applied { failure: Some(error), ..Applied::default() }, None),
             }
         }
         Err(problems) => {
-            tended = Box::pin(identity::withdraw(context, server, &ruling, &observed)).await;
+            tended = identity::withdraw(context, server, &ruling, &observed).await;
             (None, Applied::default(), Some(problems))
         }
     };
