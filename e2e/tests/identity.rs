@@ -123,6 +123,9 @@ fn main() -> ExitCode {
             "a class that takes a role back takes the association, and stops the pods that had it, until it gives it again",
             |f| associated::revoked(f).boxed_local(),
         ),
+        ("what scales the pods of a role that is taken back goes with them", |f| {
+            associated::revoked_scaled(f).boxed_local()
+        }),
         ("the association of others stalls the server, and no pod starts", |f| associated::foreign(f).boxed_local()),
         ("an operator that is killed in the middle leaves one association, then none", |f| {
             associated::killed(f).boxed_local()

@@ -103,7 +103,7 @@ enum Written {
 }
 
 /// Deletes one object, if it is still ours.
-async fn prune(client: &Client, unwanted: &Prune, owner: &str) -> Result<(), Error> {
+pub(crate) async fn prune(client: &Client, unwanted: &Prune, owner: &str) -> Result<(), Error> {
     let Prune { kind, namespace, name } = unwanted;
     let id = unwanted.id();
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &kind.resource());

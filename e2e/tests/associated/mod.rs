@@ -8,7 +8,7 @@ use mcp_e2e::{
     audit::Mark,
     install::OPERATOR_USER,
     suite::{
-        self,
+        self, keda,
         objects::{self, SOON, Space, conditions},
     },
 };
@@ -205,6 +205,41 @@ pub(crate) async fn revoked(fixture: &Fixture) -> Result<()> {
     suite::eventually("pods start again", SOON, async || {
         let found = replicas(&space).await?;
         Ok(if found == Some(2) { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await
+}
+
+/// Whether the server has a ScaledObject.
+async fn is_scaled(space: &Space) -> Result<bool> {
+    Ok(keda::scaled_objects(&space.client, &space.name).get_opt("tools").await?.is_some())
+}
+
+pub(crate) async fn revoked_scaled(fixture: &Fixture) -> Result<()> {
+    let client = fixture.cluster.client();
+    let space = Space::create(&client, "revoked-scaled").await?;
+    keda::define_loosely(&client).await?;
+    let of_class = |spec: Value| async move { objects::class(&fixture.cluster.client(), "scaled-back", spec).await };
+    of_class(class(&["revoked-scaled"])).await?;
+    let mut spec = server("reader");
+    spec["className"] = json!("scaled-back");
+    spec["autoscaling"] = json!({"minReplicas": 2, "maxReplicas": 5});
+    spec["resources"] = json!({"requests": {"cpu": "100m"}});
+    space.apply("tools", spec).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    suite::eventually("there are pods and what scales them", SOON * 3, async || {
+        let found = (space.deployments().get_opt("tools").await?.is_some(), is_scaled(&space).await?);
+        Ok(if found == (true, true) { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await?;
+    of_class(class(&["others"])).await?;
+    suite::eventually("pods are stopped, and nothing starts them again", SETTLED, async || {
+        let found = (replicas(&space).await?, is_scaled(&space).await?);
+        Ok(if found == (Some(0), false) { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await?;
+    of_class(class(&["revoked-scaled"])).await?;
+    suite::eventually("what scales them is back", SETTLED, async || {
+        Ok(if is_scaled(&space).await? { Ok(()) } else { Err("it is not".to_owned()) })
     })
     .await
 }

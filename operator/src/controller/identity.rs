@@ -22,7 +22,7 @@ use crate::{
         ChildKind, Ruling,
         validate::identity::{Wanted, is_retained},
     },
-    diff::{Claim, claim},
+    diff::{Claim, Prune, claim},
     error::Error,
     identity::{
         Key,
@@ -90,10 +90,8 @@ pub(super) async fn withdraw(
     if revoked.is_none() && (asked || !has_finalizer(server)) {
         return Tended::default();
     }
-    let stopped = match (&revoked, &published.hash, observed.live.get(&ChildKind::Deployment)) {
-        (Some(_), Some(_), Some(deployment)) => stop(context, server, deployment).await,
-        _ => Ok(None),
-    };
+    let runs_with_it = revoked.is_some() && published.hash.is_some();
+    let stopped = if runs_with_it { stop(context, server, observed).await } else { Ok(None) };
     let gone = if has_finalizer(server) { let_go(context, server, None, false).await } else { Ok(true) };
     let left = if matches!(gone, Ok(true)) { None } else { last };
     let had = has_finalizer(server) || published.hash.is_some();
@@ -106,11 +104,20 @@ pub(super) async fn withdraw(
     Tended { identity, again, stopped, failure }
 }
 
-/// Stops the pods of a Deployment, if it is ours and has any.
-async fn stop(context: &Context, server: &McpServer, deployment: &Value) -> Result<Option<Value>, Error> {
-    let ours = claim(deployment, &server.uid().unwrap_or_default(), &server.name_any()) == Claim::Ours;
-    let runs = deployment.pointer("/spec/replicas") != Some(&json!(0));
-    if ours && runs { apply::stop(&context.client, deployment).await.map(Some) } else { Ok(None) }
+/// Stops the pods of a server, if it has any. A ScaledObject goes before them, or KEDA would start them again; it comes back
+/// with the leave to run.
+async fn stop(context: &Context, server: &McpServer, observed: &Observed) -> Result<Option<Value>, Error> {
+    let owner = server.uid().unwrap_or_default();
+    let ours = |object: &&Value| claim(object, &owner, &server.name_any()) == Claim::Ours;
+    let scaled = observed.live.get(&ChildKind::ScaledObject).filter(ours);
+    if let Some(unwanted) = scaled.and_then(|object| Prune::of(ChildKind::ScaledObject, object)) {
+        apply::prune(&context.client, &unwanted, &owner).await?;
+    }
+    let runs = |deployment: &&Value| deployment.pointer("/spec/replicas") != Some(&json!(0));
+    match observed.live.get(&ChildKind::Deployment).filter(ours).filter(runs) {
+        Some(deployment) => apply::stop(&context.client, deployment).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observed: &Observed) -> Tended {

@@ -93,7 +93,8 @@ pub struct Prune {
 }
 
 impl Prune {
-    fn of(kind: ChildKind, object: &Value) -> Option<Self> {
+    /// Of an object of this kind.
+    pub(crate) fn of(kind: ChildKind, object: &Value) -> Option<Self> {
         let member = |name: &str| Some(object.get("metadata")?.get(name)?.as_str()?.to_owned());
         Some(Self { kind, namespace: member("namespace")?, name: member("name")? })
     }
