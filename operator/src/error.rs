@@ -109,9 +109,7 @@ impl Error {
             Class::Conflict | Class::Throttled | Class::Transient => Reason::ApiUnavailable,
         }
     }
-}
 
-impl Error {
     fn is_of_aws(&self) -> bool {
         matches!(self, Self::Aws(_))
     }

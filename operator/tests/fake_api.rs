@@ -19,8 +19,8 @@ use kube::{
 use mcp_crds::McpServer;
 use mcp_operator::{
     context::{Context, Optional, Stores},
-    controller::{backoff::Backoff, pace::Pace, reconcile::reconcile, watches::scaled_object},
-    desired::Defaults,
+    controller::{backoff::Backoff, pace::Pace, reconcile::reconcile},
+    desired::{Defaults, scaled_object},
     error::{Class, Error},
     events::Events,
     index::Index,
@@ -138,7 +138,7 @@ fn context(client: Client) -> Box<Context> {
         config_maps: reflector::store().0,
         classes: reflector::store().0,
         namespaces: reflector::store().0,
-        scaled_objects: Optional::absent(scaled_object()),
+        scaled_objects: Optional::absent(scaled_object::resource()),
     };
     let defaults = Defaults {
         servers_image: "servers".to_owned(),

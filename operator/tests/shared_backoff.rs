@@ -24,7 +24,8 @@ use kube::{
 };
 use mcp_crds::McpServer;
 use mcp_operator::{
-    controller::watches::{Scoped, optional, scaled_object},
+    controller::watches::{Scoped, optional},
+    desired::scaled_object,
     listed::Listed,
 };
 use serde_json::json;
@@ -93,12 +94,12 @@ async fn a_missing_kind_delays_no_server() {
         &Scoped { client: api_server(), namespace: None },
         &mut listed,
         "scaledobjects",
-        scaled_object(),
+        scaled_object::resource(),
         config,
     );
     let waited = longest_wait(|controller| {
         let to_server = |_| None::<ObjectRef<McpServer>>;
-        controller.watches_stream_with(changes, to_server, scaled_object()).reconcile_all_on(store.changes())
+        controller.watches_stream_with(changes, to_server, scaled_object::resource()).reconcile_all_on(store.changes())
     })
     .await;
     assert!(waited < Duration::from_secs(1), "{waited:?}");
@@ -107,8 +108,9 @@ async fn a_missing_kind_delays_no_server() {
 
 #[tokio::test(start_paused = true)]
 async fn the_obvious_wiring_lets_every_server_wait_for_the_missing_kind() {
-    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(api_server(), &scaled_object());
+    let api: kube::Api<kube::api::DynamicObject> = kube::Api::all_with(api_server(), &scaled_object::resource());
     let waited =
-        longest_wait(|controller| controller.owns_with(api, scaled_object(), watcher::Config::default())).await;
+        longest_wait(|controller| controller.owns_with(api, scaled_object::resource(), watcher::Config::default()))
+            .await;
     assert!(waited > Duration::from_secs(5), "the trap is gone, and what avoids it can go too: {waited:?}");
 }

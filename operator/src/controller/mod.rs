@@ -27,6 +27,7 @@ use tracing::{debug, warn};
 use self::watches::Watches;
 use crate::{
     context::Context,
+    desired::scaled_object,
     error::{Class, Error},
     index::Index,
     metrics::Queue,
@@ -79,7 +80,7 @@ pub async fn run(
         .watches_stream(namespaces, asks(queue, move |namespace| within(&all, namespace)))
         .watches_stream(pods, asks(queue, labelled))
         .watches_stream(unmounted, asks(queue, labelled))
-        .watches_stream_with(scaled_objects, asks(queue, owner), watches::scaled_object())
+        .watches_stream_with(scaled_objects, asks(queue, owner), scaled_object::resource())
         // Servers are given the new key, and the probe signs with it.
         .reconcile_all_on(secret.inspect(move |()| shell.keeper.changed()))
         // What a class allows may be another thing for every server that names it.

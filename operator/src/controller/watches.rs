@@ -1,12 +1,8 @@
 //! One stream a kind, each with a store and a backoff of its own, so that trouble with one never delays another.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Debug,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+mod quiet;
+
+use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
 
 use futures::{FutureExt, Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
@@ -28,11 +24,11 @@ use kube::{
 };
 use mcp_crds::{McpServer, McpServerClass};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
+use self::quiet::{First, news, replaced};
 use crate::{
     context::{Optional, Stores},
-    desired::roll,
+    desired::{roll, scaled_object},
     index::Index,
     keeper,
     listed::{Listed, Mark, refusal},
@@ -159,7 +155,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     let (namespace_store, namespaces) =
         reflect_all::<PartialObjectMeta<Namespace>>(client, listed.add("namespaces"), keep_labels);
     let (scaled_objects_store, scaled_objects) =
-        optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object(), children());
+        optional(client, &mut listed, "scaledobjects.keda.sh", scaled_object::resource(), children());
     let key = watcher::Config::default().fields(&format!("metadata.name={}", keeper::SECRET));
     let (secret_store, secret) = reflect::<Secret>(&home, listed.add("secrets"), key, |_| ());
     let keda_known = scaled_objects_store.known(ASKED_FOR);
@@ -216,36 +212,6 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     (watches, stores, listed)
 }
 
-/// Whether the first object of a kind is news.
-#[derive(Clone, Copy, PartialEq)]
-enum First {
-    /// Somebody may wait for it.
-    News,
-    /// Who needed it has made it.
-    Known,
-}
-
-/// An item whenever the few objects of a store are not any more what they were. What is there when they are listed at the
-/// start changes nothing: nobody has worked without it.
-fn replaced<K>(events: Events<K>, store: Store<K>, first: First) -> BoxStream<'static, ()>
-where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-{
-    let mut before: Option<BTreeMap<String, Option<String>>> = None;
-    let told = events.filter_map(move |event| {
-        use watcher::Event::{Apply, Delete, InitDone};
-        if !matches!(event, Ok(Apply(_) | Delete(_) | InitDone)) {
-            return future::ready(None);
-        }
-        let now = store.state().iter().map(|object| (object.name_any(), object.resource_version())).collect();
-        let counts = |before: &BTreeMap<_, _>| *before != now && (first == First::News || !before.is_empty());
-        let changed = before.as_ref().is_some_and(counts);
-        before = Some(now);
-        future::ready(changed.then_some(()))
-    });
-    told.boxed()
-}
-
 /// Keeps by what a class may choose namespaces.
 fn keep_labels<K>(object: &mut PartialObjectMeta<K>) {
     let ObjectMeta { name, uid, resource_version, labels, .. } = std::mem::take(&mut object.metadata);
@@ -274,7 +240,6 @@ where
     fill(client.api(), Writer::new(()), mark, config, trim)
 }
 
-pub use crate::desired::scaled_object::resource as scaled_object;
 /// The same of a kind without namespaces.
 fn reflect_all<K>(client: &Scoped, mark: Mark, trim: fn(&mut K)) -> (Store<K>, Events<K>)
 where
@@ -305,41 +270,6 @@ pub fn optional(
     let (store, events) =
         fill(client.api_of(&resource), Writer::new(resource), mark, config, |_: &mut DynamicObject| ());
     (Optional::new(store, presence), without_errors(news(events).touched_objects()))
-}
-
-/// Leaves out what says nothing new but the time: KEDA writes down when a trigger was last active, every 30 s.
-fn news(events: Events<DynamicObject>) -> Events<DynamicObject> {
-    use watcher::Event::{Apply, Delete, Init, InitApply};
-    let mut seen: HashMap<Option<String>, u64> = HashMap::new();
-    let told = events.filter(move |event| {
-        future::ready(match event {
-            Ok(Apply(object) | InitApply(object)) => {
-                let says = fingerprint(object);
-                seen.insert(object.uid(), says) != Some(says)
-            }
-            Ok(Delete(object)) => {
-                seen.remove(&object.uid());
-                true
-            }
-            Ok(Init) => {
-                // What went meanwhile is not listed any more.
-                seen.clear();
-                true
-            }
-            _ => true,
-        })
-    });
-    told.boxed()
-}
-
-/// A hash of all that is of interest in an object of another project.
-fn fingerprint(object: &DynamicObject) -> u64 {
-    let mut metadata = object.metadata.clone();
-    metadata.resource_version = None;
-    let conditions = object.data.pointer("/status/conditions");
-    let mut hasher = DefaultHasher::new();
-    (json!([metadata, object.data.get("spec"), conditions])).to_string().hash(&mut hasher);
-    hasher.finish()
 }
 
 fn fill<K>(
@@ -446,33 +376,7 @@ fn without_errors<K: Send + 'static>(
 mod tests {
     use futures::{FutureExt, StreamExt, channel::oneshot, stream};
 
-    use kube::{api::DynamicObject, runtime::watcher::Event};
-    use serde_json::{Value, json};
-
-    use super::{after, news};
-
-    #[tokio::test]
-    async fn a_time_that_moves_is_no_news() {
-        let object = |status: Value| -> DynamicObject {
-            let metadata = json!({"name": "files", "uid": "1", "resourceVersion": status.to_string()});
-            serde_json::from_value(json!({"metadata": metadata, "spec": {"maxReplicaCount": 3}, "status": status}))
-                .unwrap()
-        };
-        let ready = |at: &str| json!({"lastActiveTime": at, "conditions": [{"type": "Ready", "status": "True"}]});
-        let events = vec![
-            Ok(Event::InitApply(object(json!({})))),
-            Ok(Event::Apply(object(ready("08:00")))),
-            Ok(Event::Apply(object(ready("08:30")))),
-            Ok(Event::Delete(object(ready("08:30")))),
-            Ok(Event::Apply(object(ready("08:30")))),
-        ];
-        let told = news(stream::iter(events).boxed()).map(|event| match event.unwrap() {
-            Event::Delete(_) => "gone".to_owned(),
-            Event::Apply(object) | Event::InitApply(object) => object.data["status"]["lastActiveTime"].to_string(),
-            _ => String::new(),
-        });
-        assert_eq!(told.collect::<Vec<_>>().await, ["null", "\"08:00\"", "gone", "\"08:30\""]);
-    }
+    use super::after;
 
     #[test]
     fn servers_wait_until_every_child_is_listed() {

@@ -1,7 +1,8 @@
 //! The PodDisruptionBudget: how many pods a drain may take at once.
 //!
-//! A server of one pod has none, and an autoscaled one that may go down to one has none that names the fewest: a budget could protect it only by blocking every drain of its node. Pods that are not
-//! ready may always be evicted: a broken server must not hold up a node either.
+//! A server of one pod has none, and an autoscaled one that may go down to one has none that names the fewest: a budget
+//! could protect it only by blocking every drain of its node. Pods that are not ready may always be evicted: a broken
+//! server must not hold up a node either.
 //! Source: <https://kubernetes.io/docs/tasks/run-application/configure-pdb/#unhealthy-pod-eviction-policy>.
 
 use k8s_openapi::{
