@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::identity::{
     Associations, Call, Change, Class, Failure, Grant, Key, New, Owner,
     cached::{Cached, DESCRIBED, LISTED},
+    examples::{grant, key, owner, wish},
     fake::{Fake, Fault, Kind},
     owner,
     plan::{Foreign, Intent, Late, SETTLE, Wish},
@@ -20,23 +21,6 @@ const WRITER: &str = "arn:aws:iam::123456789012:role/mcp/writer";
 const TARGET: &str = "arn:aws:iam::210987654321:role/target";
 /// Passes after which something is wrong: each phase takes two writes at most.
 const PASSES: usize = 60;
-
-fn owner(uid: &str) -> Owner {
-    let text = str::to_owned;
-    Owner { cluster: text("prod"), namespace: text("team"), name: text("aws"), uid: text(uid) }
-}
-
-fn key() -> Key {
-    Key { namespace: "team".to_owned(), service_account: "aws".to_owned() }
-}
-
-fn grant(role: &str) -> Grant {
-    Grant { role_arn: role.to_owned(), ..Grant::default() }
-}
-
-fn wish(grant: Grant) -> Wish {
-    Wish { owner: owner("uid-1"), key: key(), grant, adopt: false }
-}
 
 /// What is wished one after another, in the life of a server.
 fn life() -> Vec<Wish> {

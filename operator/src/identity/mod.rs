@@ -8,6 +8,8 @@ pub mod cached;
 pub mod eks;
 pub mod errors;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 pub mod fake;
 pub mod owner;
 pub mod plan;

@@ -110,3 +110,25 @@ pub fn bounded(message: &str, limit: usize) -> String {
 fn size(c: char) -> usize {
     if matches!(c, '"' | '\\') { 2 } else { c.len_utf8() }
 }
+
+#[cfg(test)]
+pub(super) mod examples {
+    use super::*;
+
+    /// Conditions from lines such as `Ready=True/Serving`.
+    pub(crate) fn conditions(lines: &[&str]) -> Vec<Condition> {
+        let condition = |line: &&str| {
+            let (kind, rest) = line.split_once('=').unwrap();
+            let (status, reason) = rest.split_once('/').unwrap();
+            Condition {
+                type_: kind.to_owned(),
+                status: status.to_owned(),
+                reason: reason.to_owned(),
+                message: format!("{kind} because {reason}"),
+                observed_generation: None,
+                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+            }
+        };
+        lines.iter().map(condition).collect()
+    }
+}

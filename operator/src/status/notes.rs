@@ -101,27 +101,9 @@ fn bounded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use proptest::prelude::*;
 
-    use super::*;
-
-    /// Conditions from lines such as `Ready=True/Serving`.
-    fn conditions(lines: &[&str]) -> Vec<Condition> {
-        let condition = |line: &&str| {
-            let (kind, rest) = line.split_once('=').unwrap();
-            let (status, reason) = rest.split_once('/').unwrap();
-            Condition {
-                type_: kind.to_owned(),
-                status: status.to_owned(),
-                reason: reason.to_owned(),
-                message: format!("{kind} because {reason}"),
-                observed_generation: None,
-                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-            }
-        };
-        lines.iter().map(condition).collect()
-    }
+    use super::{super::conditions::examples::conditions, *};
 
     const NEW: &[&str] = &[
         "Ready=False/Progressing",

@@ -42,29 +42,20 @@ fn usual(reason: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use mcp_crds::Address;
 
-    use super::*;
+    use super::{super::conditions::examples::conditions, *};
 
     /// A status of generation 1 with conditions from words such as `Ready=False/Progressing`.
-    fn status(ready: i32, conditions: &[&str]) -> McpServerStatus {
-        let condition = |line: &&str| {
-            let (kind, rest) = line.split_once('=').unwrap();
-            let (status, reason) = rest.split_once('/').unwrap();
-            Condition {
-                type_: kind.to_owned(),
-                status: status.to_owned(),
-                reason: reason.to_owned(),
-                message: format!("{ready} are ready"),
-                observed_generation: Some(1),
-                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-            }
-        };
+    fn status(ready: i32, lines: &[&str]) -> McpServerStatus {
+        let mut conditions = conditions(lines);
+        for condition in &mut conditions {
+            condition.message = format!("{ready} are ready");
+        }
         McpServerStatus {
             observed_generation: Some(1),
             ready_replicas: Some(ready),
-            conditions: conditions.iter().map(condition).collect(),
+            conditions,
             ..McpServerStatus::default()
         }
     }

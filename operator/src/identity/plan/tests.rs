@@ -3,31 +3,15 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::identity::examples::{grant, key, owner, wish};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/mcp/reader";
 const OTHER: &str = "arn:aws:iam::123456789012:role/mcp/writer";
 const TARGET: &str = "arn:aws:iam::210987654321:role/target";
 const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[]}"#;
 
-fn owner(uid: &str) -> Owner {
-    let text = str::to_owned;
-    Owner { cluster: text("prod"), namespace: text("team"), name: text("aws"), uid: text(uid) }
-}
-
-fn key() -> Key {
-    Key { namespace: "team".to_owned(), service_account: "aws".to_owned() }
-}
-
-fn grant(role: &str) -> Grant {
-    Grant { role_arn: role.to_owned(), ..Grant::default() }
-}
-
 fn with_policy(policy: &str) -> Grant {
     Grant { policy: Some(policy.to_owned()), disable_session_tags: true, ..grant(ROLE) }
-}
-
-fn wish(grant: Grant) -> Wish {
-    Wish { owner: owner("uid-1"), key: key(), grant, adopt: false }
 }
 
 /// An association `a-1` of the server with this uid.

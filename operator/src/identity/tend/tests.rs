@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::*;
 use crate::identity::{
-    Call, Change, Class, Grant, New, Page, Summary, Tags,
+    Call, Change, Class, New, Page, Summary, Tags,
     associations::Answer,
+    examples,
     fake::{Fake, Fault, Kind},
     plan::SETTLE,
 };
@@ -51,9 +52,7 @@ fn tending(fake: &Arc<Fake>) -> Tending {
 }
 
 fn wish(tending: &Tending, role: &str) -> Wish {
-    let owner = tending.owner("team", "aws", "uid-1");
-    let key = Key { namespace: "team".to_owned(), service_account: "aws".to_owned() };
-    Wish { owner, key, grant: Grant { role_arn: role.to_owned(), ..Grant::default() }, adopt: false }
+    Wish { owner: tending.owner("team", "aws", "uid-1"), ..examples::wish(examples::grant(role)) }
 }
 
 /// Goes on until pods may start. Returns the association, and how long it took.
