@@ -164,6 +164,8 @@ reasons! {
     KedaMissing,
     /// KEDA has not looked at the ScaledObject yet.
     WaitingForKeda,
+    /// KEDA has made its HorizontalPodAutoscaler, and that has nothing to scale by: nobody tells it the load.
+    WaitingForMetrics,
     /// KEDA cannot scale by what the spec says.
     ScalerFailed,
     /// The number of pods is held where it is, by request.

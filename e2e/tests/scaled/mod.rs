@@ -86,6 +86,10 @@ pub(crate) async fn comes_and_goes(fixture: &Fixture) -> Result<()> {
     said_by_keda(&space, &json!([{"type": "Ready", "status": "False", "message": "no such metric"}])).await?;
     let message = space.condition("files", "Scaling=False/ScalerFailed", SOON).await?;
     ensure!(message.contains("no such metric"), "{message}");
+    let blind = json!([{"type": "Ready", "status": "True"}, {"type": "HPAActive", "status": "False", "message": "no metrics yet"}]);
+    said_by_keda(&space, &blind).await?;
+    let message = space.condition("files", "Scaling=Unknown/WaitingForMetrics", SOON).await?;
+    ensure!(message.ends_with("no metrics yet"), "{message}");
     said_by_keda(&space, &json!([{"type": "Ready", "status": "True"}])).await?;
     let message = space.condition("files", "Scaling=True/Autoscaling", SOON).await?;
     ensure!(message.contains("3 to 5, by cpu at 80 %"), "{message}");

@@ -71,6 +71,7 @@ const fn on_its_way(reason: Reason) -> bool {
             | Reason::ScaledToZero
             | Reason::Autoscaling
             | Reason::WaitingForKeda
+            | Reason::WaitingForMetrics
             | Reason::HandingBack
     )
 }
@@ -88,6 +89,7 @@ const fn severity(reason: Reason) -> Severity {
         | Reason::ScaledToZero
         | Reason::Autoscaling
         | Reason::WaitingForKeda
+        | Reason::WaitingForMetrics
         | Reason::ScalingPaused
         | Reason::HandingBack => Severity::Normal,
         _ => Severity::Warning,

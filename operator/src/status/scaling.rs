@@ -56,6 +56,8 @@ fn judge(autoscaling: &Autoscaling, object: Option<&Value>) -> (Truth, Reason, S
     let annotated =
         |object: &Value| object.pointer("/metadata/annotations").is_some_and(|all| all.get(PAUSED).is_some());
     let ready = object.and_then(|object| keda(object, "Ready"));
+    // KEDA before 2.21 does not say it, and has it in Ready.
+    let blind = object.and_then(|object| keda(object, "HPAActive")).filter(|(status, _)| *status == "False");
     let paused = object.and_then(|object| keda(object, "Paused")).is_some_and(|(status, _)| status == "True");
     match ready {
         _ if autoscaling.paused => {
@@ -69,8 +71,12 @@ fn judge(autoscaling: &Autoscaling, object: Option<&Value>) -> (Truth, Reason, S
             );
             (Truth::False, Reason::ScalingPaused, message)
         }
-        Some(("True", _)) => (Truth::True, Reason::Autoscaling, owner(autoscaling)),
-        Some(("False", words)) => {
+        Some(("True", _)) => match blind {
+            Some((_, words)) => (Truth::Unknown, Reason::WaitingForMetrics, waiting_for_metrics(words)),
+            None => (Truth::True, Reason::Autoscaling, owner(autoscaling)),
+        },
+        // Unknown without a word is before its first look.
+        Some((status, words)) if status == "False" || !words.is_empty() => {
             let message = format!("KEDA cannot scale by spec.autoscaling; it says: {}", bounded(words, WORDS_LIMIT));
             (Truth::False, Reason::ScalerFailed, message)
         }
@@ -94,6 +100,15 @@ fn owner(autoscaling: &Autoscaling) -> String {
         "KEDA decides the number of pods, {min_replicas} to {max_replicas}, by {}; spec.replicas counts when \
          spec.autoscaling is taken out",
         by.join(", ")
+    )
+}
+
+/// A pod tells its use half a minute after its start, so that this is the way of every new server.
+fn waiting_for_metrics(words: &str) -> String {
+    format!(
+        "the number of pods stays as it is until there are metrics to scale by; if that stays so, look at metrics-server, \
+         or at what spec.autoscaling names. KEDA says: {}",
+        bounded(words, WORDS_LIMIT)
     )
 }
 
@@ -140,6 +155,16 @@ mod tests {
         Some(json!({"metadata": {"name": "files"}, "status": {"conditions": conditions}}))
     }
 
+    /// What KEDA says of a ScaledObject that it takes, and of the HorizontalPodAutoscaler that it has made.
+    #[expect(clippy::unnecessary_wraps, reason = "a row of the table may have none")]
+    fn says_of_both(active: &str, message: &str) -> Option<Value> {
+        let conditions = json!([
+            {"type": "Ready", "status": "True", "reason": "ScaledObjectReady"},
+            {"type": "HPAActive", "status": active, "message": message},
+        ]);
+        Some(json!({"metadata": {"name": "files"}, "status": {"conditions": conditions}}))
+    }
+
     #[test]
     fn the_condition_follows_keda() {
         let asked = json!({"maxReplicas": 10});
@@ -151,10 +176,15 @@ mod tests {
             (asked.clone(), THERE, Some(json!({"metadata": {"name": "files"}})), "Unknown/WaitingForKeda"),
             (asked.clone(), THERE, says("Ready", "Unknown", ""), "Unknown/WaitingForKeda"),
             (asked.clone(), THERE, says("Ready", "True", "ok"), "True/Autoscaling"),
+            (asked.clone(), THERE, says_of_both("True", ""), "True/Autoscaling"),
+            (asked.clone(), THERE, says_of_both("False", "no metrics returned"), "Unknown/WaitingForMetrics"),
+            (asked.clone(), THERE, says("HPAActive", "False", ""), "Unknown/WaitingForKeda"),
             (asked.clone(), THERE, says("Ready", "False", "no such zone"), "False/ScalerFailed"),
+            (asked.clone(), THERE, says("Ready", "Unknown", "some triggers do not work"), "False/ScalerFailed"),
             (asked.clone(), THERE, says("Paused", "True", ""), "False/ScalingPaused"),
             (asked.clone(), THERE, by_hand, "False/ScalingPaused"),
-            (paused, THERE, says("Ready", "True", "ok"), "False/ScalingPaused"),
+            (paused.clone(), THERE, says("Ready", "True", "ok"), "False/ScalingPaused"),
+            (paused, THERE, says_of_both("False", ""), "False/ScalingPaused"),
             (Value::Null, THERE, says("Ready", "True", "ok"), "False/HandingBack"),
         ];
         for (autoscaling, keda, object, expected) in cases {
@@ -178,6 +208,8 @@ mod tests {
         );
         let long = says("Ready", "False", &"x".repeat(5000));
         assert!(message(json!({"maxReplicas": 2}), long).len() < 400);
+        let blind = message(json!({"maxReplicas": 2}), says_of_both("False", "no metrics returned from the API"));
+        assert!(blind.contains("metrics-server") && blind.ends_with("no metrics returned from the API"), "{blind}");
         let back = message(Value::Null, says("Ready", "True", ""));
         assert!(back.contains("kubectl -n team patch scaledobject files --type merge"), "{back}");
     }
