@@ -16,11 +16,15 @@ const THERE: Keda = Keda { installed: true, holds: true };
 
 /// A child of a server that scales, or would; none if there is none.
 fn child(kind: ChildKind, autoscaling: Value, more: Value, keda: Keda) -> Option<Value> {
+    child_of("files", kind, autoscaling, more, keda)
+}
+
+fn child_of(name: &str, kind: ChildKind, autoscaling: Value, more: Value, keda: Keda) -> Option<Value> {
     let mut spec = json!({"server": {"aws": {}}, "replicas": 7, "autoscaling": autoscaling});
     spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let server: McpServer = serde_json::from_value(json!({
         "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
-        "metadata": {"name": "files", "namespace": "team", "uid": "uid-1", "generation": 1}, "spec": spec,
+        "metadata": {"name": name, "namespace": "team", "uid": "uid-1", "generation": 1}, "spec": spec,
     }))
     .unwrap();
     let defaults = Defaults {
@@ -76,6 +80,23 @@ fn every_trigger_and_every_pace_is_handed_on() {
 fn a_pace_that_says_nothing_is_left_out() {
     let object = scaled_object(json!({"maxReplicas": 3, "behavior": {"scaleUp": {}}}));
     assert_eq!(object["spec"].get("advanced"), None, "{object}");
+}
+
+#[test]
+fn a_name_that_is_too_long_for_keda_to_name_its_scaler_after_comes_with_one() {
+    let advanced = |server: &str, autoscaling: Value| {
+        let object = child_of(server, ChildKind::ScaledObject, autoscaling, json!({}), THERE).unwrap();
+        object["spec"].get("advanced").cloned()
+    };
+    let (fits, longest) = ("a".repeat(54), "a".repeat(63));
+    assert_eq!(advanced(&fits, json!({"maxReplicas": 3})), None);
+    let config = advanced(&longest, json!({"maxReplicas": 3})).unwrap()["horizontalPodAutoscalerConfig"].clone();
+    let name = config["name"].as_str().unwrap();
+    assert!(name.starts_with("mcp-eks-hpa-aaa") && name.len() == 63, "{config}");
+    // Beside the pace, and not in place of it.
+    let paced = json!({"maxReplicas": 3, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}});
+    let both = advanced(&longest, paced).unwrap()["horizontalPodAutoscalerConfig"].clone();
+    assert_eq!(both, json!({"name": name, "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60}}}));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 //! A child has the name of its server and a suffix that its kind alone decides, so within a kind no two servers ever
 //! share one. The longest name of a server, 63 characters, leaves room: only kinds whose names may have 253 get a suffix.
 
-use super::ChildKind;
+use serde_json::json;
+
+use super::{ChildKind, child::hash_of};
 
 /// Begin of the names of volumes that the operator adds; specs may not use it.
 pub(super) const OWN_PREFIX: &str = "mcp-eks-";
@@ -11,6 +13,27 @@ pub(super) const OWN_PREFIX: &str = "mcp-eks-";
 pub(super) const TMP_VOLUME: &str = "mcp-eks-tmp";
 /// The settings file of a bundled server.
 pub(super) const SETTINGS_VOLUME: &str = "mcp-eks-settings";
+
+/// What KEDA puts before the name of a ScaledObject to call its HorizontalPodAutoscaler.
+/// Source: `getDefaultHpaName` in <https://github.com/kedacore/keda/blob/v2.21.0/controllers/keda/hpa.go>.
+const KEDA_PREFIX: &str = "keda-hpa-";
+/// Begin of the names that KEDA is told in place of its own; none of its own begins so.
+const SCALER_PREFIX: &str = "mcp-eks-hpa-";
+/// Longest name of a HorizontalPodAutoscaler: KEDA writes it into a label, and its webhook refuses a longer one.
+/// Source: `verifyName` in <https://github.com/kedacore/keda/blob/v2.21.0/apis/keda/v1alpha1/scaledobject_webhook.go>.
+const SCALER_LIMIT: usize = 63;
+
+/// Name of a server's HorizontalPodAutoscaler, where KEDA must be told one because its own would be too long.
+#[must_use]
+pub(super) fn scaler(server: &str) -> Option<String> {
+    if KEDA_PREFIX.len() + server.len() <= SCALER_LIMIT {
+        return None;
+    }
+    let hash = hash_of(&json!(server));
+    let room = SCALER_LIMIT - SCALER_PREFIX.len() - hash.len() - 1;
+    let start = server.get(..room).unwrap_or(server).trim_end_matches('-');
+    Some(format!("{SCALER_PREFIX}{start}-{hash}"))
+}
 
 /// Name of a server's child.
 #[must_use]
@@ -35,7 +58,7 @@ const fn suffix(kind: ChildKind) -> &'static str {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{ChildKind, OWN_PREFIX, SETTINGS_VOLUME, TMP_VOLUME, child, suffix};
+    use super::{ChildKind, KEDA_PREFIX, OWN_PREFIX, SCALER_LIMIT, SETTINGS_VOLUME, TMP_VOLUME, child, scaler, suffix};
 
     /// Names of servers that look like names of children, and the longest ones.
     fn servers() -> Vec<String> {
@@ -60,6 +83,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What KEDA calls the HorizontalPodAutoscaler of a server.
+    fn scaler_of(server: &str) -> String {
+        scaler(server).unwrap_or_else(|| format!("{KEDA_PREFIX}{server}"))
+    }
+
+    #[test]
+    fn no_two_servers_share_a_scaler_and_every_name_of_one_is_a_label() {
+        let mut all = servers();
+        all.extend(servers().iter().map(|server| format!("{KEDA_PREFIX}{server}")));
+        // Alike up to the end, or to where a name is cut; and the ones that others would be called after the scalers.
+        all.extend([54, 55, 63].map(|length| "b".repeat(length)));
+        all.extend([33, 34, 35].map(|at| format!("{}-{}", "c".repeat(at), "d".repeat(62 - at))));
+        all.extend(all.clone().iter().map(|server| scaler_of(server)));
+        all.retain(|server| server.len() <= 63);
+        all.sort();
+        all.dedup();
+        let mut taken = BTreeMap::new();
+        for server in all {
+            let name = scaler_of(&server);
+            assert!(name.len() <= SCALER_LIMIT && !name.contains("--") && !name.ends_with('-'), "{server}: {name}");
+            if let Some(other) = taken.insert(name, server.clone()) {
+                panic!("the scalers of {server} and {other} have one name");
+            }
+        }
+    }
+
+    #[test]
+    fn keda_names_the_scaler_as_long_as_its_name_fits() {
+        assert_eq!(scaler(&"a".repeat(54)), None);
+        assert_eq!(scaler(&"a".repeat(55)).map(|name| name.len()), Some(SCALER_LIMIT));
     }
 
     #[test]

@@ -42,11 +42,12 @@ pub(super) fn build(server: &Valid) -> Option<DynamicObject> {
     Some(DynamicObject {
         types: Some(TypeMeta { api_version: kind.api_version, kind: kind.kind }),
         metadata,
-        data: json!({"spec": spec(autoscaling, &names::child(ChildKind::Deployment, &server.name))}),
+        data: json!({"spec": spec(autoscaling, &server.name)}),
     })
 }
 
-fn spec(autoscaling: &Autoscaling, deployment: &str) -> Value {
+fn spec(autoscaling: &Autoscaling, server: &str) -> Value {
+    let deployment = names::child(ChildKind::Deployment, server);
     let mut spec = json!({
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment},
         "minReplicaCount": autoscaling.min_replicas,
@@ -61,10 +62,19 @@ fn spec(autoscaling: &Autoscaling, deployment: &str) -> Value {
     {
         set("cooldownPeriod", json!(window));
     }
-    if let Some(behavior) = autoscaling.behavior.as_ref().map(behavior).filter(|behavior| !behavior.is_empty()) {
-        set("advanced", json!({"horizontalPodAutoscalerConfig": {"behavior": behavior}}));
+    let scaler = scaler(autoscaling, server);
+    if !scaler.is_empty() {
+        set("advanced", json!({"horizontalPodAutoscalerConfig": scaler}));
     }
     spec
+}
+
+/// What is said of the HorizontalPodAutoscaler that KEDA makes.
+fn scaler(autoscaling: &Autoscaling, server: &str) -> Map<String, Value> {
+    let behavior = autoscaling.behavior.as_ref().map(behavior).filter(|behavior| !behavior.is_empty());
+    let name = names::scaler(server).map(Value::String);
+    let members = [("behavior", behavior.map(Value::Object)), ("name", name)];
+    members.into_iter().filter_map(|(member, value)| Some((member.to_owned(), value?))).collect()
 }
 
 fn triggers(autoscaling: &Autoscaling) -> Vec<Value> {
