@@ -64,7 +64,9 @@ fn spec(autoscaling: &Autoscaling, server: &str) -> Value {
     }
     let scaler = scaler(autoscaling, server);
     if !scaler.is_empty() {
-        set("advanced", json!({"horizontalPodAutoscalerConfig": scaler}));
+        // KEDA writes objects back as its own types have them, and those always have modifiers: without them here, its
+        // finalizer would be a change to undo.
+        set("advanced", json!({"horizontalPodAutoscalerConfig": scaler, "scalingModifiers": {}}));
     }
     spec
 }
