@@ -9,7 +9,7 @@ use anyhow::Result;
 use crate::place::Place;
 use crate::{cargo, program};
 
-/// `mcp-e2e up ARGUMENTS --bin-dir DIR`, with everything that will run in the cluster built before.
+/// `mcp-e2e up ARGUMENTS`, with everything that will run in the cluster built before.
 pub(crate) fn up(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments) {
         cargo::build_harness(place)?;
@@ -17,9 +17,7 @@ pub(crate) fn up(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
         place.warn_when_disk_is_short();
         cargo::build_cluster_binaries(place)?;
     }
-    let bin_dir = place.bin_dir()?;
-    let mut harness = harness(place)?;
-    program::become_program(harness.arg("up").args(arguments).arg("--bin-dir").arg(bin_dir))
+    program::become_program(harness(place)?.arg("up").args(arguments))
 }
 
 /// `mcp-e2e down ARGUMENTS`.

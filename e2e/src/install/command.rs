@@ -31,19 +31,20 @@ pub struct Up {
     /// Who makes it [default: kind where Docker answers and kind is installed, else native]
     #[arg(long, value_enum)]
     provider: Option<Provider>,
-    /// Directory of the binaries of operator and servers, as cargo built them
+    /// Directory of the binaries of operator and servers [default: where this program is]
     #[arg(long)]
-    bin_dir: PathBuf,
+    bin_dir: Option<PathBuf>,
 }
 
 impl Up {
     /// Does it.
     pub async fn run(self, cache: &Cache, progress: Progress) -> Result<()> {
         let options = Options { provider: self.provider, ..Options::new(self.name, Tier::Node) };
+        let bin_dir = self.bin_dir.map_or_else(own_directory, Ok)?;
         let cluster = Cluster::up_in(cache, options, progress).await?;
         let found = cluster.was_found();
         let name = cluster.state().name.clone();
-        let installed = install(&cluster, &self.bin_dir, cache.root(), progress).await;
+        let installed = install(&cluster, &bin_dir, cache.root(), progress).await;
         let installed = match installed {
             Ok(installed) => installed,
             Err(error) => {
@@ -66,6 +67,12 @@ impl Up {
         cluster.keep()?;
         told
     }
+}
+
+/// Where cargo put this program, and the others beside it.
+fn own_directory() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find the path of this program")?;
+    Ok(own.parent().map(PathBuf::from).unwrap_or_default())
 }
 
 /// Calls a tool of each sample and prints where everything is.
