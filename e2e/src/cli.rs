@@ -230,7 +230,7 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
             let how = if cluster.was_found() { "already runs, nothing to do" } else { "is up" };
             progress.say(format_args!("cluster {name} {how} (provider {provider}, tier {tier})"));
             progress.say(format_args!("export KUBECONFIG={}", cluster.kubeconfig().display()));
-            cluster.keep()?;
+            cluster.keep().await?;
         }
         ClusterCommand::Down { name } => {
             let existed = cluster::down(&cache, &name.name, progress).await?;

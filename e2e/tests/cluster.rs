@@ -19,8 +19,9 @@ use kube::{Api, ResourceExt};
 use mcp_e2e::audit::Mark;
 use mcp_e2e::cache::Cache;
 use mcp_e2e::cluster::process::{self, Identity};
-use mcp_e2e::cluster::{self, Cluster, Options, Provider, State, Tier};
+use mcp_e2e::cluster::{self, Cluster, Lost, Options, Provider, State, Tier};
 use mcp_e2e::image::Image;
+use mcp_e2e::progress::Progress;
 use mcp_e2e::suite::own;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -231,6 +232,55 @@ async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
     ensure!(!dir.exists(), "the directory is gone");
     let groups = traces::cgroups(name);
     ensure!(groups.is_empty(), "{groups:?}");
+    Ok(())
+}
+
+/// What would wait for ever for an answer from a cluster that is gone.
+async fn never() -> Result<()> {
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn work_on_a_cluster_that_somebody_removes_ends_at_once_and_says_so() -> Result<()> {
+    let cluster = own::up(options("test-removed", Tier::Api)).await?;
+    let traces = Traces::of(&cluster).await?;
+    let name = own::name("test-removed");
+    let done = cluster.while_it_lives(async { Ok(7) }).await;
+    ensure!(matches!(done, Ok(Ok(7))), "while it runs, work is done as usual: {done:?}");
+
+    let (lost, down) = tokio::join!(
+        tokio::time::timeout(SOON, cluster.while_it_lives(never())),
+        tokio::process::Command::from(command(&["down", "--name", &name])).output(),
+    );
+    ensure!(down?.status.success());
+    ensure!(lost.context("the work goes on without a cluster")?.is_err_and(|how| how == Lost::Removed));
+    // Work that fails by itself because of it says so too.
+    let failed = cluster.while_it_lives::<()>(async { anyhow::bail!("connection refused") }).await;
+    ensure!(failed.is_err_and(|how| how == Lost::Removed));
+
+    // The one who comes next must not lose theirs when we let go of ours.
+    let next = own::up(options("test-removed", Tier::Api)).await?;
+    cluster.leave(Lost::Removed);
+    ensure!(cluster::check(next.state(), next.directory()).await.is_ok(), "the next cluster was hurt");
+    next.down().await?;
+    traces.check_gone()
+}
+
+#[tokio::test]
+async fn work_on_a_cluster_that_breaks_down_ends_and_the_logs_stay() -> Result<()> {
+    let cluster = own::up(options("test-broken", Tier::Api)).await?;
+    let supervisor = cluster.state().supervisor.clone().context("no supervisor on record")?;
+    let break_down = async { kill_hard(supervisor.children().first().context("no process 1")?.pid) };
+    let (lost, broken) = tokio::join!(tokio::time::timeout(SOON, cluster.while_it_lives(never())), break_down);
+    broken?;
+    let how = lost.context("the work goes on without a cluster")?.err();
+    ensure!(how == Some(Lost::Ended), "{how:?}");
+    let logs = cluster.directory().join("logs");
+    let told = cluster.keep().await.map_or_else(|error| error.to_string(), |()| "nothing".to_owned());
+    ensure!(told.contains("its supervisor has ended"), "{told}");
+    ensure!(logs.is_dir(), "{} is gone", logs.display());
+    cluster::down(&Cache::from_env()?, &own::name("test-broken"), Progress::start()).await?;
+    ensure!(!logs.exists());
     Ok(())
 }
 

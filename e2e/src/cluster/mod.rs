@@ -11,6 +11,7 @@ pub(crate) mod native;
 pub mod process;
 pub mod slot;
 pub mod state;
+mod watch;
 
 use std::io::Write;
 use std::net::Ipv4Addr;
@@ -22,6 +23,7 @@ use kube::Client;
 
 use self::health::Health;
 pub use self::state::{Provider, State, Tier};
+pub use self::watch::Lost;
 use crate::audit;
 use crate::cache::Cache;
 use crate::image;
@@ -227,13 +229,25 @@ impl Cluster {
         done
     }
 
-    /// Lets it run on after this process.
-    pub fn keep(mut self) -> Result<()> {
+    /// Lets it run on after this process. Fails when it is gone already.
+    pub async fn keep(mut self) -> Result<()> {
         self.owned = false;
-        if let Some(mut pipe) = self.lease.as_mut().and_then(|child| child.stdin.take()) {
-            pipe.write_all(b"k").context("tell the supervisor to stay")?;
+        let Some(mut pipe) = self.lease.as_mut().and_then(|child| child.stdin.take()) else { return Ok(()) };
+        let told = pipe.write_all(b"k").context("tell the supervisor to stay");
+        if told.is_err() && self.lost().is_some() {
+            let how = self.how().await;
+            self.bury();
+            bail!("cluster {}: {how}", self.state.name);
         }
-        Ok(())
+        told
+    }
+
+    /// Gives up one that was lost. What is left of a removed one goes now; that of a broken one stays to be looked at.
+    pub fn leave(mut self, how: Lost) {
+        if how == Lost::Ended {
+            self.owned = false;
+            self.bury();
+        }
     }
 
     /// Collects the exit of a supervisor that was ended, so that no zombie stays while we live.
@@ -247,6 +261,12 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if !self.owned {
+            return;
+        }
+        // Somebody has removed it and put another one in its place, which is not ours to end.
+        if State::load(&self.dir)
+            .is_ok_and(|found| found.is_some_and(|found| found.supervisor != self.state.supervisor))
+        {
             return;
         }
         if let Err(error) = sweep(&self.state, &self.state.name, &self.dir) {

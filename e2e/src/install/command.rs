@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     cache::Cache,
-    cluster::{Cluster, DEFAULT_NAME, Options, Provider, Tier},
+    cluster::{Cluster, DEFAULT_NAME, Lost, Options, Provider, Tier},
     progress::Progress,
 };
 
@@ -44,28 +44,27 @@ impl Up {
         let cluster = Cluster::up_in(cache, options, progress).await?;
         let found = cluster.was_found();
         let name = cluster.state().name.clone();
-        let installed = install(&cluster, &bin_dir, cache.root(), progress).await;
-        let installed = match installed {
-            Ok(installed) => installed,
-            Err(error) => {
-                let path = cluster.kubeconfig();
-                cluster.keep()?;
-                let hint = format!(
-                    "the cluster runs on, for you to look at: `{} get pods -A` (KUBECONFIG={}); `{}` ends it",
-                    kubectl_command(&name),
-                    path.display(),
-                    down_command(&name)
-                );
-                // The cause comes first.
-                return Err(anyhow!("{error:#}\n{hint}"));
+        let work = Box::pin(async {
+            let installed = install(&cluster, &bin_dir, cache.root(), progress).await;
+            let installed = installed.map_err(|error| anyhow!("{error:#}\n{}", look(&cluster)))?;
+            if found && !installed.changed {
+                progress.say(format_args!("cluster {name}, operator and samples are up and current: nothing to do"));
             }
-        };
-        if found && !installed.changed {
-            progress.say(format_args!("cluster {name}, operator and samples are up and current: nothing to do"));
+            tell(&cluster).await
+        });
+        match cluster.while_it_lives(work).await {
+            Ok(done) => {
+                let kept = cluster.keep().await;
+                // The cause comes first.
+                done.and(kept)
+            }
+            Err(how) => {
+                let logs = cluster.directory().join("logs");
+                let see = if how == Lost::Ended { format!(" (see {})", logs.display()) } else { String::new() };
+                cluster.leave(how);
+                Err(anyhow!("cluster {name} is gone: {how}{see}. `{}` starts a new one", up_command(&name)))
+            }
         }
-        let told = tell(&cluster).await;
-        cluster.keep()?;
-        told
     }
 }
 
@@ -73,6 +72,17 @@ impl Up {
 fn own_directory() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find the path of this program")?;
     Ok(own.parent().map(PathBuf::from).unwrap_or_default())
+}
+
+/// What to do with a cluster whose samples did not become Ready.
+fn look(cluster: &Cluster) -> String {
+    let name = &cluster.state().name;
+    format!(
+        "the cluster runs on, for you to look at: `{} get pods -A` (KUBECONFIG={}); `{}` ends it",
+        kubectl_command(name),
+        cluster.kubeconfig().display(),
+        down_command(name)
+    )
 }
 
 /// Calls a tool of each sample and prints where everything is.
@@ -138,6 +148,11 @@ fn kubectl_command(cluster: &str) -> String {
     format!("cargo xtask cluster kubectl{name} --")
 }
 
+/// What starts the cluster, with everything in it.
+fn up_command(cluster: &str) -> String {
+    if cluster == DEFAULT_NAME { "make up".to_owned() } else { format!("cargo xtask up --name {cluster}") }
+}
+
 /// What ends the cluster.
 fn down_command(cluster: &str) -> String {
     if cluster == DEFAULT_NAME { "make down".to_owned() } else { format!("cargo xtask down --name {cluster}") }
@@ -175,5 +190,6 @@ mod tests {
         assert_eq!(kubectl_command(DEFAULT_NAME), "cargo xtask cluster kubectl --");
         assert_eq!(kubectl_command("dev"), "cargo xtask cluster kubectl --name dev --");
         assert_eq!([down_command(DEFAULT_NAME), down_command("dev")], ["make down", "cargo xtask down --name dev"]);
+        assert_eq!([up_command(DEFAULT_NAME), up_command("dev")], ["make up", "cargo xtask up --name dev"]);
     }
 }

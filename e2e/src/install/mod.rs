@@ -95,7 +95,7 @@ pub(crate) fn namespaces(client: &kube::Client) -> Api<Namespace> {
 /// Runs a command to its end. Returns its standard output; fails with its standard error.
 pub(crate) async fn output(command: &mut tokio::process::Command) -> Result<String> {
     let shown = format!("{:?}", command.as_std());
-    let output = command.output().await.with_context(|| format!("start {shown}"))?;
+    let output = command.kill_on_drop(true).output().await.with_context(|| format!("start {shown}"))?;
     anyhow::ensure!(
         output.status.success(),
         "{shown}: {}\n{}",
