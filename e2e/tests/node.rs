@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
 
+mod repaired;
+
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, ensure};
@@ -66,6 +68,15 @@ fn main() -> ExitCode {
         ("the Python SDK lists the tools and calls one through the Service", |f| python_client(f).boxed_local()),
         ("at rest the operator writes nothing in 60 s, nor after a restart", |f| rest(f).boxed_local()),
         ("a second installation finds nothing to do", |f| second(f).boxed_local()),
+        ("a sample applied anew as it is for EKS is installed again, with the AWS of this machine", |f| {
+            repaired::sample(f).boxed_local()
+        }),
+        ("an operator applied anew with the published images is installed again", |f| {
+            repaired::operator(f).boxed_local()
+        }),
+        ("a deleted definition is installed again, with all that went with it", |f| {
+            repaired::definition(f).boxed_local()
+        }),
         ("kubectl scale makes pods", |f| scale(f).boxed_local()),
         ("an env var comes and goes with the spec", |f| env(f).boxed_local()),
         ("a sidecar added by hand leaves the pods", |f| sidecar(f).boxed_local()),
@@ -185,10 +196,13 @@ async fn rest(fixture: &Fixture) -> Result<()> {
 }
 
 async fn second(fixture: &Fixture) -> Result<()> {
-    let cache = Cache::from_env()?;
-    let again = install::install(&fixture.cluster, &suite::bin_dir(BINARY), cache.root(), Progress::start()).await?;
-    ensure!(!again.changed, "{again:?}");
+    ensure!(!install_again(fixture).await?.changed, "there was something to do");
     Ok(())
+}
+
+async fn install_again(fixture: &Fixture) -> Result<Installed> {
+    let cache = Cache::from_env()?;
+    install::install(&fixture.cluster, &suite::bin_dir(BINARY), cache.root(), Progress::start()).await
 }
 
 async fn scale(fixture: &Fixture) -> Result<()> {

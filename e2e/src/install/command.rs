@@ -2,13 +2,14 @@
 //!
 //! Addresses and answers go to standard output, progress to standard error.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use kube::{Api, ResourceExt};
 use mcp_crds::McpServer;
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
 use super::{
     SAMPLE, SAMPLES_NAMESPACE, call,
@@ -135,11 +136,25 @@ async fn show(cluster: &Cluster, sample: &Sample, server: &McpServer, url: &str)
     if sample.name == "aws" && cluster.state().provider == Provider::Kind {
         return Ok(head + "  its calls need AWS, and there is no emulator beside a kind cluster\n");
     }
-    let answer = client.call(sample.tool, sample.arguments.clone()).await?;
-    let said = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
-    let said = said.unwrap_or_default();
-    ensure!(answer.is_error != Some(true), "sample {name}: tools/call {} failed: {said}", sample.tool);
+    let said = answer(cluster, sample, server).await?;
     Ok(format!("{head}  tools/call {} {} answered:\n{}\n", sample.tool, sample.arguments, indent(&said)))
+}
+
+/// What the tool of a sample says. Just after a rollout the Service may still lead to a pod that is about to end and knows
+/// the earlier spec: a call that fails is made again, over another connection, until such pods are out of the way.
+async fn answer(cluster: &Cluster, sample: &Sample, server: &McpServer) -> Result<String> {
+    let deadline = Instant::now() + OLD_PODS;
+    loop {
+        let client = McpClient::connect(cluster, server).await?;
+        let answer = client.call(sample.tool, sample.arguments.clone()).await?;
+        let said = answer.content.first().and_then(|content| content.as_text()).map(|text| text.text.clone());
+        let said = said.unwrap_or_default();
+        if answer.is_error != Some(true) {
+            return Ok(said);
+        }
+        ensure!(Instant::now() < deadline, "sample {}: tools/call {} failed: {said}", sample.name, sample.tool);
+        sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// The kubectl that is always there: a fresh machine has none on its PATH.
@@ -158,6 +173,8 @@ fn down_command(cluster: &str) -> String {
     if cluster == DEFAULT_NAME { "make down".to_owned() } else { format!("cargo xtask down --name {cluster}") }
 }
 
+/// How long a Service may lead to pods that are ending, on a busy machine.
+const OLD_PODS: Duration = Duration::from_secs(15);
 /// Lines of an answer that are shown.
 const SHOWN: usize = 6;
 /// Characters of a line that are shown.

@@ -7,10 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Client,
-    api::{Patch, PatchParams},
+    Api, Client,
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
+use mcp_crds::McpServer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -19,8 +21,10 @@ use tokio::{io::AsyncWriteExt, process::Command};
 use super::{
     OPERATOR, OPERATOR_NAMESPACE, SAMPLES_NAMESPACE,
     images::Images,
+    local::{keeps_local, use_local_images},
     namespaces, output,
     samples::{samples, use_local_aws},
+    unless_absent,
 };
 
 /// Annotation on the operator's namespace: a hash of all that was applied.
@@ -53,22 +57,32 @@ impl Manifests {
         Ok(Self { operator, samples, hash })
     }
 
-    /// Whether a cluster holds exactly this already.
+    /// Whether a cluster holds this already: it was recorded, everything is there, and nobody has put the published images
+    /// or the real AWS back since, as `kubectl apply -k` does. Other changes by hand are left to whoever made them.
     pub async fn are_applied(&self, client: &Client) -> Result<bool> {
         let namespace = namespaces(client).get_opt(OPERATOR_NAMESPACE).await.context("look for the operator")?;
         let recorded = namespace.and_then(|namespace| namespace.metadata.annotations?.remove(RECORD));
         if recorded.as_deref() != Some(&self.hash) {
             return Ok(false);
         }
-        let servers = kube::Api::<mcp_crds::McpServer>::namespaced(client.clone(), SAMPLES_NAMESPACE);
-        let deployments =
-            kube::Api::<k8s_openapi::api::apps::v1::Deployment>::namespaced(client.clone(), OPERATOR_NAMESPACE);
-        for sample in samples() {
-            if servers.get_opt(sample.name).await?.is_none() {
-                return Ok(false);
+        let kinds = [
+            (&self.operator, ApiResource::erase::<Deployment>(&()), vec![(OPERATOR_NAMESPACE, OPERATOR)]),
+            (&self.samples, ApiResource::erase::<McpServer>(&()), sample_names()),
+        ];
+        for (objects, kind, names) in kinds {
+            for (namespace, name) in names {
+                let api = Api::<DynamicObject>::namespaced_with(client.clone(), namespace, &kind);
+                let found = unless_absent(api.get(name).await).with_context(|| format!("look for {name}"))?;
+                let is_it = |object: &&Value| {
+                    object["kind"] == kind.kind.as_str() && object.pointer("/metadata/name") == Some(&json!(name))
+                };
+                let wanted = objects.iter().find(is_it);
+                if !found.is_some_and(|found| wanted.is_none_or(|wanted| keeps_local(wanted, &found.data))) {
+                    return Ok(false);
+                }
             }
         }
-        Ok(deployments.get_opt(OPERATOR).await?.is_some())
+        Ok(true)
     }
 
     /// Applies everything, as a user would.
@@ -88,25 +102,14 @@ impl Manifests {
     }
 }
 
+fn sample_names() -> Vec<(&'static str, &'static str)> {
+    samples().into_iter().map(|sample| (SAMPLES_NAMESPACE, sample.name)).collect()
+}
+
 async fn kustomize(kubectl: &Path, directory: PathBuf) -> Result<Vec<Value>> {
     let text = output(Command::new(kubectl).arg("kustomize").arg(&directory)).await?;
     let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
     documents.collect::<Result<_, _>>().with_context(|| format!("read what kustomize made of {}", directory.display()))
-}
-
-/// Puts the local images where the published ones stand. They are in the node, in no registry: never pulled.
-fn use_local_images(object: &mut Value, images: &Images) {
-    let Some(containers) = object.pointer_mut("/spec/template/spec/containers").and_then(Value::as_array_mut) else {
-        return;
-    };
-    for container in containers {
-        container["image"] = json!(images.operator.reference);
-        for variable in container["env"].as_array_mut().into_iter().flatten() {
-            if variable["name"] == "MCP_EKS_SERVERS_IMAGE" {
-                variable["value"] = json!(images.servers.reference);
-            }
-        }
-    }
 }
 
 async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<()> {
@@ -117,6 +120,7 @@ async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
+        .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("start {}", kubectl.display()))?;
     let mut input = child.stdin.take().context("kubectl has no standard input")?;

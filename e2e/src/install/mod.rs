@@ -8,6 +8,7 @@ pub mod aws;
 pub mod call;
 pub mod command;
 pub mod images;
+mod local;
 pub mod manifests;
 pub mod ready;
 pub mod samples;
@@ -90,6 +91,16 @@ pub fn repository() -> PathBuf {
 /// The operator's namespace, on which an installation is recorded.
 pub(crate) fn namespaces(client: &kube::Client) -> Api<Namespace> {
     Api::all(client.clone())
+}
+
+/// Nothing where there is no such object, and where the API server serves no such kind: it says both by 404, the latter
+/// in plain text.
+pub(crate) fn unless_absent<T>(got: kube::Result<T>) -> kube::Result<Option<T>> {
+    match got {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Runs a command to its end. Returns its standard output; fails with its standard error.

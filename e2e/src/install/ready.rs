@@ -11,7 +11,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use mcp_crds::McpServer;
 use tokio::time::{Instant, sleep};
 
-use super::{OPERATOR, OPERATOR_NAMESPACE};
+use super::{OPERATOR, OPERATOR_NAMESPACE, unless_absent};
 use crate::progress::Progress;
 
 /// Longest wait for pods that start on a busy machine.
@@ -65,7 +65,7 @@ fn trouble(pod: &Pod) -> Option<String> {
 pub async fn server(client: &Client, namespace: &str, name: &str, progress: Progress) -> Result<McpServer> {
     let api: Api<McpServer> = Api::namespaced(client.clone(), namespace);
     wait(&format!("McpServer {name}"), progress, async || {
-        let Some(server) = api.get_opt(name).await? else {
+        let Some(server) = unless_absent(api.get(name).await)? else {
             return Ok(Err("it is not there".to_owned()));
         };
         let status = server.status.clone().unwrap_or_default();

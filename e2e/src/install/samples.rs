@@ -35,6 +35,9 @@ pub fn samples() -> Vec<Sample> {
     samples.map(|(name, tool, arguments)| Sample { name, tool, arguments }).collect()
 }
 
+/// What [`use_local_aws`] sets.
+pub(super) const LOCAL_AWS: [&str; 2] = ["/spec/env", "/spec/network"];
+
 /// Tells the AWS sample where AWS is, with the keys that every emulator takes, and lets its pods go there.
 pub(super) fn use_local_aws(object: &mut Value, address: SocketAddr) {
     if object.pointer("/spec/server/aws").is_none() {
