@@ -100,6 +100,7 @@ impl Emulator {
         let plain = command(cache, kind, address).await?;
         let mut process = tokio::process::Command::from(ending_with_us(&plain))
             .current_dir(home.path())
+            .env("TMPDIR", home.path())
             .stdout(output.try_clone()?)
             .stderr(output)
             .kill_on_drop(true)

@@ -44,7 +44,13 @@ pub async fn ensure(cluster: &Cluster, cache: &Cache, progress: Progress) -> Res
             None => command.env_remove(name),
         };
     }
-    command.current_dir(&home).stdin(std::process::Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    // It leaves files in the directory for temporary ones; here they go with the cluster.
+    command
+        .env("TMPDIR", &home)
+        .current_dir(&home)
+        .stdin(std::process::Stdio::null())
+        .stdout(output.try_clone()?)
+        .stderr(output);
     // A group of its own: what interrupts this command must not end what it leaves running.
     let mut child = command.process_group(0).spawn().context("start nsenter")?;
     let deadline = Instant::now() + LIMIT;
