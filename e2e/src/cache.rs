@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
 
+/// With less disk than this a cluster fails somewhere.
+const LEAST_MIB: u64 = 512;
+
 /// `${XDG_CACHE_HOME:-$HOME/.cache}/mcp-eks`.
 #[derive(Clone, Debug)]
 pub struct Cache {
@@ -48,6 +51,21 @@ impl Cache {
     #[must_use]
     pub fn clusters(&self) -> PathBuf {
         self.root.join("clusters")
+    }
+
+    /// Says so when hardly any disk is left for it, which is then behind most errors, whatever they say.
+    #[must_use]
+    pub fn shortage(&self) -> Option<String> {
+        // The directory itself may not be there yet.
+        let disk = self.root.ancestors().find_map(|path| nix::sys::statvfs::statvfs(path).ok())?;
+        let free = disk.blocks_available().saturating_mul(disk.fragment_size()) >> 20;
+        (free < LEAST_MIB).then(|| {
+            format!(
+                "the disk is full: expected at least {LEAST_MIB} MiB free for {}, found {free} MiB. Free some, or set \
+                 XDG_CACHE_HOME to a directory on a larger disk",
+                self.root.display()
+            )
+        })
     }
 
     /// Takes the lock `name`, waiting for whoever holds it and saying so. Released when dropped.

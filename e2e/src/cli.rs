@@ -154,6 +154,9 @@ pub fn run() -> ExitCode {
     match dispatch(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(shortage) = Cache::from_env().ok().and_then(|cache| cache.shortage()) {
+                eprintln!("error: {shortage}");
+            }
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

@@ -14,8 +14,8 @@ pub(crate) fn up(place: &Place, arguments: &[OsString]) -> Result<ExitCode> {
     if asks_for_help(arguments) {
         cargo::build_harness(place)?;
     } else {
-        place.warn_when_disk_is_short();
-        cargo::build_cluster_binaries(place)?;
+        place.check_disk()?;
+        place.blame_disk(cargo::build_cluster_binaries(place))?;
     }
     program::become_program(harness(place)?.arg("up").args(arguments))
 }

@@ -9,6 +9,7 @@ mod cargo;
 mod cluster;
 mod conformance;
 mod coverage;
+mod disk;
 mod images;
 mod lint;
 mod node;
@@ -125,11 +126,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Rbacgen => cargo::rbacgen(&place).map(|()| ExitCode::SUCCESS),
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),
         Task::Test => {
-            place.warn_when_disk_is_short();
+            place.check_disk()?;
             step::run_all(&place, plan::test(&place)?)
         }
         Task::E2e { suites } => {
-            place.warn_when_disk_is_short();
+            place.check_disk()?;
             step::run_all(&place, plan::e2e(&place, &suites)?)
         }
         Task::Images(options) => {

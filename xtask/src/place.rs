@@ -9,10 +9,7 @@ use std::{env, fs};
 
 use anyhow::{Context, Result, bail};
 
-use crate::program;
-
-/// Below this, a long job is likely to end with "No space left on device".
-const ENOUGH_DISK_GIB: u64 = 15;
+use crate::{disk, program};
 
 /// The directories every task works with.
 #[derive(Debug)]
@@ -67,16 +64,29 @@ impl Place {
 
     /// Says so on stderr when a long job may run out of disk.
     pub(crate) fn warn_when_disk_is_short(&self) {
-        let Ok(disk) = nix::sys::statvfs::statvfs(&self.cache) else {
-            return;
-        };
-        let free_gib = disk.blocks_available().saturating_mul(disk.fragment_size()) >> 30;
-        if free_gib < ENOUGH_DISK_GIB {
-            eprintln!(
-                "xtask: warning: {free_gib} GiB are free for {}; a cold run takes up to {ENOUGH_DISK_GIB} GiB. The whole \
-                 directory is a cache and may be deleted.",
-                self.cache.display()
-            );
+        if let Some(free) = disk::free(&self.cache).filter(|free| *free < disk::ENOUGH) {
+            eprintln!("xtask: warning: {}", disk::told(&self.cache, free, disk::ENOUGH));
+        }
+    }
+
+    /// The same, and fails at once where a local cluster, or what it is built from, cannot possibly fit.
+    pub(crate) fn check_disk(&self) -> Result<()> {
+        let least = disk::least(&self.cache);
+        if let Some(free) = disk::free(&self.cache).filter(|free| *free < least) {
+            bail!("the disk is too small: {}", disk::told(&self.cache, free, least));
+        }
+        self.warn_when_disk_is_short();
+        Ok(())
+    }
+
+    /// Puts the full disk before the errors that it causes.
+    pub(crate) fn blame_disk<T>(&self, done: Result<T>) -> Result<T> {
+        let free = disk::free(&self.cache).filter(|free| *free < disk::FLOOR);
+        match (done, free) {
+            (Err(error), Some(free)) => {
+                Err(error.context(format!("the disk is full: {}", disk::told(&self.cache, free, disk::FLOOR))))
+            }
+            (done, _) => done,
         }
     }
 }
