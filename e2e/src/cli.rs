@@ -256,7 +256,8 @@ async fn execute(command: ClusterCommand) -> Result<ExitCode> {
             println!("{}", cluster::audit_log_path(&dir).display());
         }
         ClusterCommand::Kubectl { name, arguments } => {
-            let (_, dir) = cluster::recorded(&cache, &name.name)?;
+            let (state, dir) = cluster::recorded(&cache, &name.name)?;
+            cluster::check_runs(&state)?;
             return Err(kubectl(&dir, &arguments));
         }
     }

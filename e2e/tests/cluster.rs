@@ -152,6 +152,11 @@ async fn the_commands_say_what_is_and_a_dead_supervisor_is_no_obstacle() -> Resu
     let inner = supervisor.children().first().context("no process 1")?.pid;
     kill_hard(inner)?;
     eventually("the end of everything", || !supervisor.is_alive()).await?;
+    let kubectl = command(&["kubectl", "--name", name, "--", "get", "namespaces"]).output()?;
+    let told = String::from_utf8_lossy(&kubectl.stderr).into_owned();
+    let mends = format!("`cargo xtask cluster up --name {name} --tier api`");
+    ensure!(!kubectl.status.success() && told.contains("is not running") && told.contains(&mends), "{told}");
+    ensure!(told.lines().count() == 1, "one line, and none of kubectl's: {told}");
     ensure!(
         !command(&["status", "--name", name]).stdout(Stdio::null()).status()?.success(),
         "a dead cluster is not healthy"

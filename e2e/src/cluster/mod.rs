@@ -156,6 +156,7 @@ impl Cluster {
     /// The running cluster of that name; fails when there is none, and says how to start it.
     pub async fn open(cache: &Cache, name: &str) -> Result<Self> {
         let (state, dir) = recorded(cache, name)?;
+        check_runs(&state)?;
         check(&state, &dir).await.with_context(|| format!("cluster {name} is recorded, but not usable"))?;
         let client = connect::client(&dir.join("kubeconfig")).await?;
         Ok(Self { state, dir, client, lease: None, owned: false, found: true })
@@ -306,11 +307,28 @@ pub fn recorded(cache: &Cache, name: &str) -> Result<(State, PathBuf)> {
         } else {
             format!("there is {}", others.join(", "))
         };
-        let start =
-            if name == DEFAULT_NAME { "make up".to_owned() } else { format!("cargo xtask cluster up --name {name}") };
-        format!("there is no cluster {name} ({others}): start it with `{start}`")
+        format!("there is no cluster {name} ({others}): start it with `{}`", start_command(name, Tier::Node))
     })?;
     Ok((state, dir))
+}
+
+/// Fails when nothing of a recorded cluster runs any more, and says what brings it back.
+pub fn check_runs(state: &State) -> Result<()> {
+    let State { name, tier, supervisor, .. } = state;
+    if state.provider == Provider::Native && !supervisor.as_ref().is_some_and(process::Identity::is_alive) {
+        let start = start_command(name, *tier);
+        bail!("cluster {name} is not running, its supervisor is not there: `{start}` starts a new one in its place");
+    }
+    Ok(())
+}
+
+/// What a person types to start a cluster.
+fn start_command(name: &str, tier: Tier) -> String {
+    match tier {
+        Tier::Node if name == DEFAULT_NAME => "make up".to_owned(),
+        Tier::Node => format!("cargo xtask cluster up --name {name}"),
+        Tier::Api | Tier::Controllers => format!("cargo xtask cluster up --name {name} --tier {tier}"),
+    }
 }
 
 /// The names of all recorded clusters.
