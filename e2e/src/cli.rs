@@ -215,11 +215,16 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 async fn interruptible(work: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        done = work => done,
-        _ = interrupt.recv() => Ok(ExitCode::from(130)),
-        _ = terminate.recv() => Ok(ExitCode::from(143)),
-    }
+    let mut work = Box::pin(work);
+    let code = tokio::select! {
+        done = &mut work => return done,
+        _ = interrupt.recv() => 130,
+        _ = terminate.recv() => 143,
+    };
+    eprintln!("interrupted: removing what this command has started");
+    drop(work);
+    eprintln!("interrupted: what was built or downloaded stays, and the same command goes on from there");
+    Ok(ExitCode::from(code))
 }
 
 async fn execute(command: ClusterCommand) -> Result<ExitCode> {

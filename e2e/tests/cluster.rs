@@ -5,6 +5,7 @@
 
 mod traces;
 
+use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -223,7 +224,7 @@ async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
     let dir = Cache::from_env()?.clusters().join(name);
     cluster::provide(&Cache::from_env()?, Tier::Node).await?;
     let mut up = Running(
-        command(&["up", "--name", name, "--tier", "node", "--provider", "native"]).stderr(Stdio::null()).spawn()?,
+        command(&["up", "--name", name, "--tier", "node", "--provider", "native"]).stderr(Stdio::piped()).spawn()?,
     );
     let mut supervisor = None;
     eventually("a node on record", || {
@@ -233,6 +234,9 @@ async fn an_up_that_is_interrupted_removes_what_it_has_started() -> Result<()> {
     .await?;
     kill(Pid::from_raw(i32::try_from(up.0.id())?), Signal::SIGINT)?;
     ensure!(up.0.wait()?.code() == Some(130), "the usual exit status of an interrupted command");
+    let mut told = String::new();
+    up.0.stderr.take().context("no standard error")?.read_to_string(&mut told)?;
+    ensure!(told.contains("interrupted: removing what this command has started"), "{told}");
     ensure!(!supervisor.is_some_and(|supervisor| supervisor.is_alive()), "the supervisor is gone");
     ensure!(!dir.exists(), "the directory is gone");
     let groups = traces::cgroups(name);
