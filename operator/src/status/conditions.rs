@@ -71,9 +71,20 @@ impl<'a> Conditions<'a> {
     }
 
     /// The conditions, in the order in which they were set; the longest messages are cut first.
+    ///
+    /// Where nothing else changed, the last cuts stay: a message that a pass carries over is cut already, and would
+    /// leave the others more room than they had.
     #[must_use]
     pub fn finish(mut self) -> Vec<Condition> {
-        let sizes: Vec<usize> = self.set.iter().map(|condition| condition.message.chars().map(size).sum()).collect();
+        let last: Option<Vec<_>> = self.set.iter().map(|condition| said_before(self.last, condition)).collect();
+        let fits = |last: &Vec<&str>| last.iter().map(|message| width(message)).sum::<usize>() <= MESSAGES_LIMIT;
+        if let Some(last) = last.filter(|last| last.len() == self.last.len() && fits(last)) {
+            for (condition, message) in self.set.iter_mut().zip(last) {
+                message.clone_into(&mut condition.message);
+            }
+            return self.set;
+        }
+        let sizes: Vec<usize> = self.set.iter().map(|condition| width(&condition.message)).collect();
         let fits = |limit: &usize| sizes.iter().map(|size| *size.min(limit)).sum::<usize>() <= MESSAGES_LIMIT;
         let limit = (0..=MESSAGE_LIMIT).rev().find(fits).unwrap_or_default();
         for condition in &mut self.set {
@@ -81,6 +92,14 @@ impl<'a> Conditions<'a> {
         }
         self.set
     }
+}
+
+/// The last message of a condition that says the same as it did, be it that only its beginning was shown.
+fn said_before<'a>(last: &'a [Condition], now: &Condition) -> Option<&'a str> {
+    let same = |last: &&Condition| (&last.type_, &last.status, &last.reason) == (&now.type_, &now.status, &now.reason);
+    let last = last.iter().find(same)?.message.as_str();
+    let cut = || last.strip_suffix('…').is_some_and(|start| now.message.starts_with(start));
+    (width(last) <= MESSAGE_LIMIT && (last == now.message || cut())).then_some(last)
 }
 
 /// Control characters out: they would move a terminal's cursor. No more is kept than could ever be shown.
@@ -106,9 +125,45 @@ pub fn bounded(message: &str, limit: usize) -> String {
     message.chars().take_while(fits).chain(['…']).collect()
 }
 
+/// Bytes of a message as JSON writes it.
+fn width(message: &str) -> usize {
+    message.chars().map(size).sum()
+}
+
 /// Bytes of a printable character as JSON writes it.
 fn size(c: char) -> usize {
     if matches!(c, '"' | '\\') { 2 } else { c.len_utf8() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pass(last: &[Condition], words: &[(ConditionType, String)]) -> Vec<Condition> {
+        let mut conditions = Conditions::new(last, None, Timestamp::UNIX_EPOCH);
+        for (kind, message) in words {
+            conditions.set(*kind, Truth::False, Reason::Progressing, message);
+        }
+        conditions.finish()
+    }
+
+    #[test]
+    fn a_message_that_is_carried_over_cut_leaves_the_others_as_they_are() {
+        use ConditionType::{Available, Ready, Reconciling, Verified};
+        // Letters of four bytes: the cut is shorter than it might be by as much as the others can share.
+        let long = |letter: &str| letter.repeat(600);
+        let mut words = [(Ready, long("x")), (Available, long("y")), (Reconciling, long("z")), (Verified, long("🦀"))];
+        let first = pass(&[], &words);
+        assert!(first.iter().all(|condition| condition.message.ends_with('…')), "{first:?}");
+        words[3].1.clone_from(&first[3].message);
+        assert_eq!(pass(&first, &words), first);
+        words[2].1 = "short".to_owned();
+        let next = pass(&first, &words);
+        assert_eq!(next[2].message, "short");
+        assert!(next[0].message.len() > first[0].message.len(), "what became free is used");
+        let fewer = pass(&first, &words[..2]);
+        assert!(fewer[0].message.len() > first[0].message.len(), "a type that went leaves its room");
+    }
 }
 
 #[cfg(test)]
