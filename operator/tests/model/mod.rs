@@ -439,6 +439,7 @@ fn leave_out(value: &mut Value) {
             map.retain(|name, value| match name.as_str() {
                 "readOnly" => csi || *value != json!(false),
                 "value" | "subPath" | "prefix" => *value != json!(""),
+                "annotations" | "labels" => !value.as_object().is_some_and(serde_json::Map::is_empty),
                 _ => !value.as_array().is_some_and(Vec::is_empty),
             });
             map.values_mut().for_each(leave_out);
