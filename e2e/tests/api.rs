@@ -98,6 +98,9 @@ fn main() -> ExitCode {
         ("every right of the operator was used, and none was missing", |f| allowed::rights(f).boxed_local()),
         // After the look back: it is denied on purpose.
         ("a right that is taken away is named, and given back it is enough", |f| allowed::revoked(f).boxed_local()),
+        ("pods roll for a changed Secret where the owner of the namespace has granted it", |f| {
+            allowed::secrets::roll(f).boxed_local()
+        }),
     ];
     suite::run(
         "suite-api",

@@ -56,8 +56,11 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
     let fence = if settings.leader_elect { closed_at_first } else { fence::Fence::open(fence::since_boot) };
     let metrics = Arc::new(Metrics::default());
     let client = client::connect(config, &identity, &fence, &metrics)?;
-    let namespaces =
-        watches::Namespaces { watched: settings.watch_namespace.clone(), home: settings.namespace.clone() };
+    let namespaces = watches::Namespaces {
+        watched: settings.watch_namespace.clone(),
+        home: settings.namespace.clone(),
+        rolled: settings.roll_on_secrets.clone(),
+    };
     let (watches, stores, listed) = watches::open(&client, &namespaces, &metrics);
     let election = settings.leader_elect.then(|| {
         let name = &settings.leader_elect_name;

@@ -31,6 +31,7 @@ use crate::{
     observe::Recent,
     probe::Probes,
     progress::Progress,
+    secrets::Secrets,
 };
 
 /// Longest wait for one answer of the API server.
@@ -90,6 +91,8 @@ pub struct Stores {
     pub pods_by_server: Index<Pod>,
     /// Every ConfigMap, by nothing but its name, uid and resourceVersion.
     pub config_maps: Store<PartialObjectMeta<ConfigMap>>,
+    /// Secrets of namespaces that grant it, by nothing but name, uid and resourceVersion.
+    pub secrets: Secrets,
     /// What platform admins allow.
     pub classes: Store<McpServerClass>,
     /// Namespaces, by nothing but their names and labels.

@@ -27,6 +27,7 @@ pub mod observe;
 pub mod probe;
 pub mod progress;
 pub mod rights;
+pub mod secrets;
 pub mod settings;
 pub mod status;
 pub mod telemetry;

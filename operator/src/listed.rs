@@ -11,6 +11,9 @@ use tracing::{info, warn};
 
 use crate::metrics::Watches;
 
+/// Secrets of a namespace that grants a look at them: what comes before its name.
+const GRANTED: &str = "secrets/";
+
 /// What is known about a kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Kind {
@@ -109,6 +112,10 @@ impl Mark {
 /// A refusal in words that say what to do.
 fn why(kind: &str, refused: Refusal) -> String {
     match refused {
+        Refusal::Denied if let Some(namespace) = kind.strip_prefix(GRANTED) => format!(
+            "the operator may not see that Secrets in {namespace} change, and no pods roll for them: \
+             kubectl apply -n {namespace} -f config/roll-on-secrets/role.yaml grants it"
+        ),
         Refusal::Denied => format!("the operator may not list and watch {kind}: apply config/rbac, which grants it"),
         Refusal::NoSuchKind => format!("the cluster has no {kind}: apply its CustomResourceDefinition"),
     }
@@ -177,6 +184,12 @@ impl Listed {
         let presence = Presence(receiver);
         self.optional.push((kind, presence.clone()));
         (Mark { name: kind, optional: true, kind: sender, watches: self.watches.clone() }, presence)
+    }
+
+    /// Adds the Secrets of a namespace, whose owner may grant a look at them: nobody waits for it.
+    pub fn add_granted(&mut self, namespace: &str) -> (Mark, Presence) {
+        // As long as the process: as many as the command line names.
+        self.add_optional(Box::leak(format!("{GRANTED}{namespace}").into_boxed_str()))
     }
 
     /// Every kind, and whether it was listed.

@@ -38,8 +38,8 @@ pub struct Observed {
     pub pods: Vec<Arc<Pod>>,
     /// Why volumes of theirs cannot be mounted.
     pub unmounted: Unmounted,
-    /// The ConfigMaps that its spec names.
-    pub config_maps: roll::Versions,
+    /// The ConfigMaps and Secrets that its spec names.
+    pub named: roll::Named,
     /// Its class, and what its namespace is.
     pub standing: Standing,
     /// Its status.
@@ -79,7 +79,10 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
         .retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
     observed.pods = pods(stores, server);
     observed.unmounted = unmounted(stores, &observed.pods);
-    observed.config_maps = config_maps(stores, server);
+    observed.named = roll::Named {
+        config_maps: config_maps(stores, server),
+        secrets: stores.secrets.hash(server, observed.live.get(&ChildKind::Deployment)),
+    };
     observed.standing = standing(stores, server);
     observed
 }

@@ -1,7 +1,7 @@
 //! What the operator may do: one table, from which `cargo xtask rbacgen` writes every Role in `config/`.
 //!
 //! No wildcard, and no verb on roles, nodes, pods/exec, pods/attach or anybody's Secrets. In its own namespace the operator
-//! may make Secrets, and see one, by name. The audit log of suite api shows that every grant is used, those of the others
+//! may make Secrets, and see one, by name; in another one it sees them if their owner applies a Role for it. The audit log of suite api shows that every grant is used, those of the others
 //! that none is missing.
 
 use crate::keeper;
@@ -12,6 +12,8 @@ pub const NAME: &str = "mcp-eks-operator";
 pub const NAMESPACE: &str = "mcp-eks-system";
 /// Name of the ClusterRole of an operator that looks at one namespace, with what has none.
 const CLASSES: &str = "mcp-eks-operator-classes";
+/// Name of the Role by which a namespace lets its pods roll on Secrets.
+const SECRETS: &str = "mcp-eks-operator-secrets";
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Verbs on one resource.
@@ -104,20 +106,28 @@ const PROBE: &[Right] = &[
     },
 ];
 
+/// In a namespace whose owner wants pods to roll when a Secret changes; nobody has it without asking. The rights of a
+/// list are for whole objects: RBAC knows none for names and versions alone, which is all that the operator asks for.
+pub const ROLLING: &[Right] =
+    &[right("", "secrets", &["list", "watch"], "Pods roll when a Secret changes that they read at their start.")];
+
 /// Every manifest that is made of the table: its path in the repository, and its text.
 #[must_use]
 pub fn manifests() -> Vec<(&'static str, String)> {
     let cluster = role("ClusterRole", NAME, None, &[EVERYWHERE, CLUSTER].concat());
     let classes =
-        format!("{}---\n{}", role("ClusterRole", CLASSES, None, CLUSTER), binding("ClusterRole", CLASSES, None));
-    let bound =
-        |name, namespace, rights| role("Role", name, namespace, rights) + "---\n" + &binding("Role", name, namespace);
+        format!("{}---\n{}", role("ClusterRole", CLASSES, None, CLUSTER), binding("ClusterRole", CLASSES, None, None));
+    let bound = |name, namespace, rights| {
+        role("Role", name, namespace, rights) + "---\n" + &binding("Role", name, namespace, namespace)
+    };
+    let rolling = role("Role", SECRETS, None, ROLLING) + "---\n" + &binding("Role", SECRETS, None, Some(NAMESPACE));
     let home = |namespace| AT_HOME.iter().map(move |(name, rights)| bound(name, namespace, rights));
     let namespaced: Vec<_> = [bound(NAME, None, EVERYWHERE), classes].into_iter().chain(home(None)).collect();
     vec![
         ("config/rbac/cluster_role.yaml", head() + &cluster),
         ("config/rbac/home_roles.yaml", head() + &home(Some(NAMESPACE)).collect::<Vec<_>>().join("---\n")),
         ("config/namespaced/role.yaml", head() + &namespaced.join("---\n")),
+        ("config/roll-on-secrets/role.yaml", head() + &rolling),
     ]
 }
 
@@ -142,9 +152,9 @@ fn role(kind: &str, name: &str, namespace: Option<&str>, rights: &[Right]) -> St
     format!("apiVersion: {RBAC}/v1\nkind: {kind}\n{}rules:\n{rules}", metadata(name, namespace))
 }
 
-/// Binds a role to the operator's ServiceAccount. Without a namespace, kustomize puts both where it puts the rest.
-fn binding(kind: &str, role: &str, namespace: Option<&str>) -> String {
-    let of_account = namespace.map(|namespace| format!(", namespace: {namespace}")).unwrap_or_default();
+/// Binds a role to the operator's ServiceAccount. Without namespaces, kustomize puts both where it puts the rest.
+fn binding(kind: &str, role: &str, namespace: Option<&str>, account: Option<&str>) -> String {
+    let of_account = account.map(|namespace| format!(", namespace: {namespace}")).unwrap_or_default();
     format!(
         "apiVersion: {RBAC}/v1\nkind: {kind}Binding\n{}roleRef: {{apiGroup: {RBAC}, kind: {kind}, name: {role}}}\nsubjects:\n\
          - {{kind: ServiceAccount, name: {NAME}{of_account}}}\n",
@@ -156,7 +166,7 @@ fn binding(kind: &str, role: &str, namespace: Option<&str>) -> String {
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
-    use super::{AT_HOME, CLUSTER, EVERYWHERE, Right, manifests};
+    use super::{AT_HOME, CLUSTER, EVERYWHERE, ROLLING, Right, manifests};
     use crate::keeper;
 
     fn all() -> impl Iterator<Item = &'static Right> {
@@ -185,6 +195,16 @@ mod tests {
             assert!(verbs.iter().all(|verb| VERBS.contains(verb)), "{resource}: {verbs:?}");
             assert!(why.ends_with('.'), "{resource} says what for: {why}");
         }
+    }
+
+    #[test]
+    fn who_lets_pods_roll_on_secrets_grants_nothing_else() {
+        let [Right { group: "", resource: "secrets", verbs: ["list", "watch"], names: [], .. }] = ROLLING else {
+            panic!("{ROLLING:?}")
+        };
+        let (_, text) = manifests().into_iter().find(|(path, _)| path.contains("roll-on-secrets")).unwrap();
+        let in_no_namespace = |part: &str| !part.split("subjects:").next().unwrap().contains("namespace:");
+        assert!(text.split("---").all(in_no_namespace), "kubectl apply -n says where:\n{text}");
     }
 
     #[test]

@@ -30,6 +30,10 @@ pub struct Settings {
     /// The one namespace to watch; without it all of them. Needs no right beyond that namespace.
     #[arg(long, env = "MCP_EKS_WATCH_NAMESPACE")]
     pub watch_namespace: Option<String>,
+    /// Namespaces in which pods roll when a Secret changes that they read at their start. The operator sees names and
+    /// versions there, for which each needs config/roll-on-secrets/role.yaml.
+    #[arg(long, env = "MCP_EKS_ROLL_ON_SECRETS", value_name = "NAMESPACE", value_delimiter = ',', num_args = 0..)]
+    pub roll_on_secrets: Vec<String>,
     /// Several operators at a time, of which one works: it holds a Lease, the others are warm.
     #[arg(long, env = "MCP_EKS_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
     pub leader_elect: bool,

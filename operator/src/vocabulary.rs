@@ -26,6 +26,8 @@ pub const APPLIED_HASH: &str = "mcp-eks.dev/applied-hash";
 pub const SETTINGS_HASH: &str = "mcp-eks.dev/settings-hash";
 /// Annotation of the pod template: a hash of which ConfigMaps the spec names and of their versions.
 pub const CONFIG_MAPS_HASH: &str = "mcp-eks.dev/config-maps-hash";
+/// Annotation of the pod template: changes with the Secrets that the spec names, where the operator may see that they do.
+pub const SECRETS_HASH: &str = "mcp-eks.dev/secrets-hash";
 
 /// Annotation of the pod template: a hash of the association and of what it gives, so that pods roll when that changes.
 pub const IDENTITY_HASH: &str = "mcp-eks.dev/identity-hash";

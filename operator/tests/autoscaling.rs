@@ -10,7 +10,7 @@
 
 use mcp_crds::McpServer;
 use mcp_operator::{
-    desired::{self, ChildKind, Defaults, Valid, roll::Versions, scaled_object::Keda},
+    desired::{self, ChildKind, Defaults, Valid, roll::Named, scaled_object::Keda},
     diff::compare,
 };
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ fn child_of(name: &str, kind: ChildKind, autoscaling: Value, more: Value, keda: 
         operator_namespace: "mcp-eks-system".to_owned(),
     };
     let valid = desired::validate(&server, &defaults).unwrap_or_else(|problems| panic!("{spec}: {problems:?}"));
-    let children = desired::build(&Valid { keda, ..valid }, &Versions::new());
+    let children = desired::build(&Valid { keda, ..valid }, &Named::default());
     children.into_iter().find(|child| child.kind == kind).map(|child| child.object)
 }
 

@@ -32,8 +32,11 @@ fn objects(spec: Value) -> BTreeMap<ChildKind, Value> {
     };
     let valid = desired::validate(&server(spec.clone()), &defaults);
     let valid = valid.unwrap_or_else(|problems| panic!("{spec}: {problems:?}"));
-    let versions = roll::config_maps(&server(spec).spec).into_iter().map(|name| (name, None)).collect();
-    desired::build(&valid, &versions).into_iter().map(|child| (child.kind, child.object)).collect()
+    let config_maps = roll::config_maps(&server(spec).spec).into_iter().map(|name| (name, None)).collect();
+    desired::build(&valid, &roll::Named { config_maps, ..roll::Named::default() })
+        .into_iter()
+        .map(|child| (child.kind, child.object))
+        .collect()
 }
 
 /// The settings file of a spec, without what every server has.

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 
 use mcp_crds::McpServer;
 use mcp_operator::{
-    desired::{self, Child, ChildKind, Defaults, Problem, Valid, roll::Versions, scaled_object::Keda},
+    desired::{self, Child, ChildKind, Defaults, Problem, Valid, roll::Named, scaled_object::Keda},
     diff::{self, Live, compare::settle},
 };
 use proptest::prelude::*;
@@ -42,7 +42,7 @@ fn valid(spec: Value) -> Valid {
 
 /// The children of a server whose spec names no ConfigMap.
 fn build(server: &Valid) -> Vec<Child> {
-    desired::build(server, &Versions::new())
+    desired::build(server, &Named::default())
 }
 
 fn of_kind(children: &[Child], kind: ChildKind) -> Value {

@@ -30,6 +30,7 @@ use mcp_operator::{
     observe::Recent,
     probe::{self, Probes},
     progress::Progress,
+    secrets::Secrets,
 };
 use serde_json::{Value, json};
 
@@ -136,6 +137,7 @@ fn context(client: Client) -> Box<Context> {
         mounts: Mounts::default(),
         pods_by_server: Index::new(|pod: &Pod| pod.labels().values().cloned().collect()),
         config_maps: reflector::store().0,
+        secrets: Secrets::default(),
         classes: reflector::store().0,
         namespaces: reflector::store().0,
         scaled_objects: Optional::absent(scaled_object::resource()),

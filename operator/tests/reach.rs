@@ -14,7 +14,7 @@ use mcp_crds::McpServer;
 use mcp_operator::desired::{
     self, ChildKind, Defaults, Valid,
     network::{Needs, Network, Reach, egress},
-    roll::Versions,
+    roll::Named,
 };
 use serde_json::{Value, json};
 
@@ -177,7 +177,7 @@ fn image(network: Network) -> Valid {
 }
 
 fn policies(server: &Valid) -> Vec<NetworkPolicy> {
-    let children = desired::build(server, &Versions::new());
+    let children = desired::build(server, &Named::default());
     let policies = children.into_iter().filter(|child| child.kind == ChildKind::NetworkPolicy);
     policies.map(|child| serde_json::from_value(child.object).unwrap()).collect()
 }

@@ -69,7 +69,7 @@ fn fields(problems: &[Problem], reason: Reason) -> Vec<&str> {
 
 /// The Deployment of a spec.
 fn deployment(spec: Value) -> Value {
-    let children = desired::build(&valid(spec), &desired::roll::Versions::new());
+    let children = desired::build(&valid(spec), &desired::roll::Named::default());
     children.into_iter().find(|child| child.kind == ChildKind::Deployment).unwrap().object
 }
 
@@ -476,7 +476,7 @@ fn a_bundled_server_runs_from_a_mirror() {
 fn a_bundled_server_knows_the_names_and_pages_that_clients_come_from() {
     let spec =
         filesystem(json!({"expose": {"hosts": ["mcp.example.com"], "allowedOrigins": ["https://app.example.com"]}}));
-    let children = desired::build(&valid(spec), &desired::roll::Versions::new());
+    let children = desired::build(&valid(spec), &desired::roll::Named::default());
     let settings = children.iter().find(|child| child.kind == ChildKind::ConfigMap).unwrap();
     let settings = settings.object["data"]["settings.yaml"].as_str().unwrap();
     assert!(settings.contains("- mcp.example.com") && settings.contains("- https://app.example.com"), "{settings}");

@@ -1,5 +1,7 @@
 //! What the operator may do: all of it used, nothing missing, and how it copes with less.
 
+pub(crate) mod secrets;
+
 use std::time::Duration;
 
 use anyhow::{Result, ensure};

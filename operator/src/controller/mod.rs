@@ -48,6 +48,7 @@ pub async fn run(
         servers,
         server_store,
         servers_by_config_map,
+        servers_by_secret,
         service_accounts,
         settings,
         network_policies,
@@ -56,6 +57,7 @@ pub async fn run(
         disruption_budgets,
         pods,
         config_maps,
+        rolled_secrets,
         namespaces,
         classes,
         scaled_objects,
@@ -77,6 +79,7 @@ pub async fn run(
         .watches_stream(deployments, asks(queue, owner))
         .watches_stream(disruption_budgets, asks(queue, owner))
         .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
+        .watches_stream(rolled_secrets, asks(queue, move |secret| named_by(&servers_by_secret, secret)))
         .watches_stream(namespaces, asks(queue, move |namespace| within(&all, namespace)))
         .watches_stream(pods, asks(queue, labelled))
         .watches_stream(unmounted, asks(queue, labelled))
@@ -87,6 +90,8 @@ pub async fn run(
         .reconcile_all_on(classes)
         // KEDA came or went.
         .reconcile_all_on(context.stores.scaled_objects.changes())
+        // A namespace grants or refuses a look at its Secrets.
+        .reconcile_all_on(context.stores.secrets.changes())
         // A standby let everything pass; whoever begins to lead looks at it.
         .reconcile_all_on(context.leadership.gained())
         .reconcile_all_on(context.progress.polled())
@@ -158,10 +163,10 @@ fn within(servers: &Store<McpServer>, namespace: &ObjectMeta) -> Vec<ObjectRef<M
     found.iter().filter(|server| classed(server)).map(|server| ObjectRef::from_obj(server.as_ref())).collect()
 }
 
-/// The servers whose specs name a ConfigMap.
-fn named_by(servers: &Index<McpServer>, config_map: &ObjectMeta) -> Vec<ObjectRef<McpServer>> {
-    let namespace = config_map.namespace.as_deref().unwrap_or_default();
-    let names = servers.names(namespace, config_map.name.as_deref().unwrap_or_default());
+/// The servers whose specs name a ConfigMap or a Secret.
+fn named_by(servers: &Index<McpServer>, object: &ObjectMeta) -> Vec<ObjectRef<McpServer>> {
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    let names = servers.names(namespace, object.name.as_deref().unwrap_or_default());
     names.iter().map(|name| ObjectRef::new(name).within(namespace)).collect()
 }
 

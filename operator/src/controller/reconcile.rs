@@ -56,7 +56,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
                 Ok(key) => {
                     valid.probe_key = key;
                     tended = identity::tend(context, server, valid.identity.as_mut(), &observed).await;
-                    let mut children = desired::build(&valid, &observed.config_maps);
+                    let mut children = desired::build(&valid, &observed.named);
                     // Pods that start too early never get credentials.
                     children.retain(|child| child.kind != ChildKind::Deployment || !tended.holds());
                     let plan = diff::plan(&children, &observed.live, &owner);

@@ -2,7 +2,13 @@
 
 mod quiet;
 
-use std::{fmt::Debug, hash::Hash, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    hash::Hash,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{FutureExt, Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
@@ -34,6 +40,7 @@ use crate::{
     listed::{Listed, Mark, refusal},
     metrics::Metrics,
     mounts::{self, Mounts},
+    secrets::{self, Granted, Secrets},
     vocabulary::{MANAGED_SELECTOR, SERVER_LABEL},
 };
 
@@ -91,6 +98,8 @@ pub struct Watches {
     pub server_store: Store<McpServer>,
     /// Names of servers by the ConfigMaps that they name.
     pub servers_by_config_map: Index<McpServer>,
+    /// Names of servers by the Secrets that they read at their start.
+    pub servers_by_secret: Index<McpServer>,
     /// Changed or deleted ServiceAccounts.
     pub service_accounts: Changes<ServiceAccount>,
     /// Changed or deleted settings files.
@@ -107,6 +116,8 @@ pub struct Watches {
     pub pods: Changes<Pod>,
     /// Changed or deleted ConfigMaps, whoever owns them.
     pub config_maps: Changes<PartialObjectMeta<ConfigMap>>,
+    /// Changed or deleted Secrets of namespaces that grant it.
+    pub rolled_secrets: Changes<PartialObjectMeta<Secret>>,
     /// Changed or deleted namespaces.
     pub namespaces: Changes<PartialObjectMeta<Namespace>>,
     /// An item when a class became another, came or went.
@@ -128,6 +139,8 @@ pub struct Namespaces {
     pub watched: Option<String>,
     /// The operator's own.
     pub home: String,
+    /// Those in which pods roll when a Secret changes.
+    pub rolled: Vec<String>,
 }
 
 /// Opens every stream, in one namespace or in all.
@@ -135,6 +148,7 @@ pub struct Namespaces {
 pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Watches, Stores, Listed) {
     let mut listed = Listed::new(metrics.watches.clone());
     let home = Scoped { client: client.clone(), namespace: Some(namespaces.home.clone()) };
+    let (rolled_store, rolled_secrets) = roll_on_secrets(client, &namespaces.rolled, &mut listed);
     let client = &Scoped { client: client.clone(), namespace: namespaces.watched.clone() };
     let children = || watcher::Config::default().labels(MANAGED_SELECTOR);
     let (service_account_store, service_accounts) =
@@ -167,12 +181,13 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
     let servers_by_config_map = Index::<McpServer>::new(|server| roll::config_maps(&server.spec).into_iter().collect());
+    let servers_by_secret = Index::<McpServer>::new(|server| roll::secrets(&server.spec).into_iter().collect());
     // A status is written by us alone: what changes nothing else is no work.
     let of_interest = predicates::generation
         .combine(predicates::finalizers)
         .combine(predicates::labels)
         .combine(predicates::annotations);
-    let servers = indexed(servers, &servers_by_config_map)
+    let servers = indexed(indexed(servers, &servers_by_config_map), &servers_by_secret)
         .applied_objects()
         .predicate_filter(of_interest, PredicateConfig::default());
     let stores = Stores {
@@ -186,6 +201,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         mounts,
         pods_by_server: pods_by_server.clone(),
         config_maps: config_map_store,
+        secrets: rolled_store,
         classes: class_store.clone(),
         namespaces: namespace_store,
         scaled_objects: scaled_objects_store,
@@ -194,6 +210,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         servers: without_errors(after(children_listed, servers)),
         server_store,
         servers_by_config_map,
+        servers_by_secret,
         service_accounts: without_errors(service_accounts.touched_objects()),
         settings: without_errors(settings.touched_objects()),
         network_policies: without_errors(network_policies.touched_objects()),
@@ -202,6 +219,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         disruption_budgets: without_errors(disruption_budgets.touched_objects()),
         pods: without_errors(indexed(pods, &pods_by_server).touched_objects()),
         config_maps: without_errors(config_maps.touched_objects()),
+        rolled_secrets,
         namespaces: without_errors(namespaces.touched_objects()),
         classes: replaced(classes, class_store, First::News),
         scaled_objects,
@@ -210,6 +228,25 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         secret_store,
     };
     (watches, stores, listed)
+}
+
+/// Secrets of these namespaces, each with a store of its own: its owner may grant it or not.
+fn roll_on_secrets(
+    client: &Client,
+    namespaces: &[String],
+    listed: &mut Listed,
+) -> (Secrets, Changes<PartialObjectMeta<Secret>>) {
+    let mut granted = BTreeMap::new();
+    let mut streams = Vec::new();
+    for namespace in namespaces.iter().collect::<BTreeSet<_>>() {
+        let there = Scoped { client: client.clone(), namespace: Some(namespace.clone()) };
+        let (mark, presence) = listed.add_granted(namespace);
+        let config = watcher::Config::default().fields(secrets::FIELDS);
+        let (store, events) = reflect::<PartialObjectMeta<Secret>>(&there, mark, config, keep_version);
+        granted.insert(namespace.clone(), Granted { store, presence });
+        streams.push(without_errors(events.touched_objects()));
+    }
+    (Secrets::new(granted), futures::stream::select_all(streams).boxed())
 }
 
 /// Keeps by what a class may choose namespaces.

@@ -1,7 +1,7 @@
 //! What the cluster should hold for one server: pure, one builder a kind, infallible after `validate`.
 //!
-//! In: a [`Valid`] server, and the versions of the ConfigMaps that it names. Out: [`Child`] objects in the order in which they are applied. May not touch: clients,
-//! clocks, the environment.
+//! In: a [`Valid`] server, and the versions of what it names. Out: [`Child`] objects in the order in which they are applied.
+//! May not touch: clients, clocks, the environment.
 
 pub mod bundled;
 pub mod child;
@@ -27,10 +27,9 @@ pub use validate::{Defaults, Problem, Valid, is_guarded, validate};
 
 /// Builds every child of a server, in the order in which they are to be applied.
 #[must_use]
-pub fn build(server: &Valid, config_maps: &roll::Versions) -> Vec<Child> {
+pub fn build(server: &Valid, named: &roll::Named) -> Vec<Child> {
     let settings = config_map::build(server);
-    let deployment =
-        deployment::build(server, roll::annotations(settings.as_ref(), config_maps, server.identity.as_ref()));
+    let deployment = deployment::build(server, roll::annotations(settings.as_ref(), named, server.identity.as_ref()));
     let children = [
         Some(Child::seal(ChildKind::ServiceAccount, server, &service_account::build(server))),
         settings.map(|settings| Child::seal(ChildKind::ConfigMap, server, &settings)),

@@ -66,7 +66,8 @@ fn children(spec: &McpServerSpec, versions: &[bool], keda: Keda) -> Vec<Child> {
     let valid = desired::validate(&server(spec.clone()), &defaults).unwrap_or_else(|problems| panic!("{problems:?}"));
     let valid = desired::Valid { keda, ..valid };
     let named = roll::config_maps(spec).into_iter().zip(versions.iter().cycle());
-    desired::build(&valid, &named.map(|(name, there)| (name, there.then(|| "uid/1".to_owned()))).collect())
+    let config_maps = named.map(|(name, there)| (name, there.then(|| "uid/1".to_owned()))).collect();
+    desired::build(&valid, &roll::Named { config_maps, ..roll::Named::default() })
 }
 
 pub(crate) fn name() -> impl Strategy<Value = String> {
