@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::{
     Router,
     extract::Request,
@@ -31,6 +31,11 @@ use tokio::net::TcpListener;
 /// The port that servers listen on unless their spec says otherwise.
 pub const PORT: u16 = 8080;
 
+const MEBIBYTE: usize = 1 << 20;
+
+/// Mebibytes after which the hungry one gives up: no test sets a limit near it.
+const MOST_EATEN: usize = 512;
+
 /// Whether the double that can be mended speaks MCP.
 static MENDED: AtomicBool = AtomicBool::new(false);
 
@@ -47,6 +52,8 @@ pub enum Behaviour {
     RefusesHost,
     /// It is a web server until it is mended.
     Mendable,
+    /// It takes memory until its limit ends it, before it listens to anybody; only in a pod, which has a limit.
+    Hungry,
 }
 
 impl Behaviour {
@@ -83,7 +90,8 @@ pub fn mend(speaks: bool) {
 
 /// Starts every double on addresses of this process. They end with the runtime.
 pub async fn start() -> Result<()> {
-    for behaviour in Behaviour::value_variants() {
+    // Whoever has no limit of its own would take the machine's memory.
+    for behaviour in Behaviour::value_variants().iter().filter(|behaviour| **behaviour != Behaviour::Hungry) {
         let address = SocketAddr::from((behaviour.address(address()), PORT));
         let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
         tokio::spawn(serve(*behaviour, listener));
@@ -100,6 +108,7 @@ pub async fn serve(behaviour: Behaviour, listener: TcpListener) -> Result<()> {
             std::future::pending::<()>().await;
             Router::new()
         }
+        Behaviour::Hungry => return eat(),
         Behaviour::Mcp => Router::new().fallback_service(mcp(anyone)),
         Behaviour::WebServer => Router::new().fallback(page),
         Behaviour::RefusesHost => Router::new().fallback_service(mcp(StreamableHttpServerConfig::default())),
@@ -112,6 +121,15 @@ pub async fn serve(behaviour: Behaviour, listener: TcpListener) -> Result<()> {
         }
     };
     Ok(axum::serve(listener, router).await?)
+}
+
+/// Takes memory and touches it, until the limit ends the process.
+fn eat() -> Result<()> {
+    let mut eaten = Vec::new();
+    while eaten.len() < MOST_EATEN {
+        eaten.push(vec![1_u8; MEBIBYTE]);
+    }
+    bail!("{} MiB were taken, and no limit ended it", std::hint::black_box(eaten).len())
 }
 
 async fn page() -> Response {

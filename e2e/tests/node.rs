@@ -31,10 +31,15 @@ use mcp_e2e::{
 use serde_json::json;
 use tokio::process::Command;
 
+mod explained;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 
 /// Time for pods to start or end on a busy machine: the grace period is 28 s.
 const ROLLOUT: Duration = Duration::from_secs(90);
+
+/// The image that holds the doubles: servers that behave badly in a pod.
+const DOUBLE: &str = "localhost/mcp-eks-double:suite";
 
 /// The window in which a converged operator writes nothing.
 const REST: Duration = Duration::from_mins(1);
@@ -90,6 +95,12 @@ fn main() -> ExitCode {
         ("pods of a web server are not Ready, and the reason says what came back", |f| web_server(f).boxed_local()),
         ("pods that hang are not Ready, and the reason is the time", |f| hangs(f).boxed_local()),
         ("a volume that is missing is the reason within 5 s of kubelet's word", |f| missing_volume(f).boxed_local()),
+        ("a server over its memory limit is told so within 5 s of kubelet's word", |f| {
+            explained::out_of_memory(f).boxed_local()
+        }),
+        ("a server that no node takes has the scheduler's reason within 5 s", |f| {
+            explained::unschedulable(f).boxed_local()
+        }),
         ("a deleted server takes every child and pod with it", |f| deleted(f).boxed_local()),
         ("the operator was never denied anything", |f| async { never_denied(f) }.boxed_local()),
     ];
@@ -377,15 +388,19 @@ async fn web_server(fixture: &Fixture) -> Result<()> {
     space.delete("web", ROLLOUT).await
 }
 
-async fn hangs(fixture: &Fixture) -> Result<()> {
-    let space = fixture.space("hangs").await?;
+/// Makes [`DOUBLE`] known to the node.
+async fn load_double(fixture: &Fixture) -> Result<()> {
     let home = tempfile::tempdir()?;
     let archive = home.path().join("double.tar");
-    let image = Image::new("localhost/mcp-eks-double:suite").base().file(BINARY, "/usr/local/bin/mcp-e2e", 0o755);
-    image.pack(&archive)?;
-    fixture.cluster.load(&archive).await?;
+    Image::new(DOUBLE).base().file(BINARY, "/usr/local/bin/mcp-e2e", 0o755).pack(&archive)?;
+    fixture.cluster.load(&archive).await
+}
+
+async fn hangs(fixture: &Fixture) -> Result<()> {
+    let space = fixture.space("hangs").await?;
+    load_double(fixture).await?;
     let command = ["mcp-e2e", "double", "hangs", "[::]:8080"];
-    let server = json!({"ref": "localhost/mcp-eks-double:suite", "command": command});
+    let server = json!({"ref": DOUBLE, "command": command});
     space.apply("tools", json!({"server": {"image": server}, "replicas": 1})).await?;
     let message = not_mcp(&space, "tools", 1, "ProbeTimeout").await?;
     ensure!(message.contains("does not answer initialize within 4 s"), "{message}");

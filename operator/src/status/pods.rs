@@ -44,7 +44,7 @@ fn of_pod(pod: &Pod, unmounted: &Unmounted) -> Option<Trouble> {
         let why = condition.message.as_deref().unwrap_or("no node takes it");
         return Some(Trouble {
             reason: Reason::PodsUnschedulable,
-            message: format!("pod {name} is not scheduled: {why}"),
+            message: format!("pod {name} is not scheduled: {}; {}", without_preemption(why), what_to_free(why)),
         });
     }
     let waits = status.phase.as_deref().is_none_or(|phase| phase == "Pending");
@@ -56,6 +56,23 @@ fn of_pod(pod: &Pod, unmounted: &Unmounted) -> Option<Trouble> {
     }
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     containers.into_iter().find_map(|container| of_container(&name, container))
+}
+
+/// The scheduler's words without its look at whom it might evict, which no server of ours may ask for.
+fn without_preemption(why: &str) -> &str {
+    let why = why.split("preemption:").next().unwrap_or_default().trim();
+    why.trim_end_matches("no new claims to deallocate,").trim().trim_end_matches('.')
+}
+
+/// What to do about it, by the part of the spec that it is about.
+fn what_to_free(why: &str) -> &'static str {
+    if why.to_lowercase().contains("persistentvolume") {
+        "create the claim that is missing, or correct spec.volumes"
+    } else if why.contains("Insufficient") {
+        "lower spec.resources.requests, or add nodes"
+    } else {
+        "correct spec.scheduling, or add nodes that it allows"
+    }
 }
 
 fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
@@ -96,9 +113,17 @@ fn ended(container: &ContainerStatus) -> Option<String> {
     let last_words = last_words(end.message.as_deref().unwrap_or_default());
     let last_words = if last_words.is_empty() { last_words } else { format!(": {last_words}") };
     Some(match reason {
-        "OOMKilled" => "was killed for using more memory than its limit: raise spec.resources.limits.memory".to_owned(),
+        "OOMKilled" => format!(
+            "was killed for using more memory than its limit{} (OOMKilled): raise spec.resources.limits.memory",
+            memory_limit(container).map(|limit| format!(" of {limit}")).unwrap_or_default(),
+        ),
         _ => format!("ends with exit code {} ({reason}){last_words}", end.exit_code),
     })
+}
+
+/// The limit that the node holds the container to.
+fn memory_limit(container: &ContainerStatus) -> Option<&str> {
+    Some(container.resources.as_ref()?.limits.as_ref()?.get("memory")?.0.as_str())
 }
 
 /// The end of a log, without times: they differ from one try to the next, while the trouble is the same.
