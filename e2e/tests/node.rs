@@ -434,6 +434,8 @@ async fn missing_volume(fixture: &Fixture) -> Result<()> {
     .await?;
     let message = space.condition("tools", "Ready=False/VolumeNotMounted", SOON).await?;
     ensure!(message.contains("configmap \"nope\" not found"), "{message}");
+    // The Event of a transition follows its status.
+    tokio::time::sleep(SOON).await;
     let writes = writes_within(fixture, Duration::from_secs(20)).await?;
     ensure!(writes.is_empty(), "{writes:?}");
     space.delete("tools", ROLLOUT).await
