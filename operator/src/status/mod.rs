@@ -113,7 +113,13 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     }
     asked::set(&mut conditions, &server.spec);
     scaling::set(&mut conditions, &server.spec, &server.namespace().unwrap_or_default(), &facts.scaling);
-    let (available, reason, message) = availability(scaled, &rollout, trouble.as_ref());
+    let (available, reason, message) = match &unaccepted {
+        // Nobody waits for pods that nobody starts.
+        Some((reason, _)) if !rollout.exists => {
+            (false, *reason, "no pod is started while the spec is not accepted: see Accepted".to_owned())
+        }
+        _ => availability(scaled, &rollout, trouble.as_ref()),
+    };
     conditions.set(ConditionType::Available, available, reason, &message);
     conditions.set(ConditionType::Verified, verified.truth, verified.reason, &verified.message);
     if let Some((reason, message)) = stalled {

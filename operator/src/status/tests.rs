@@ -203,6 +203,15 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
 }
 
 #[test]
+fn nobody_waits_for_the_pods_of_a_spec_that_is_not_accepted() {
+    let problem = Problem { field: "spec.env".to_owned(), message: "twice".to_owned(), reason: Reason::InvalidSpec };
+    let status = compute_with(&server(2), Verdict::Invalid(vec![problem]), None, &[]);
+    let expected = ["Ready=False/InvalidSpec", "Accepted=False/InvalidSpec", "Available=False/InvalidSpec"];
+    assert_eq!(summary(&status)[..3], expected);
+    assert!(status.conditions[2].message.contains("see Accepted"), "{status:?}");
+}
+
+#[test]
 fn a_taken_name_stalls_and_says_which() {
     let status = compute_with(&server(2), Verdict::Conflict(vec!["Service files".to_owned()]), None, &[]);
     assert_eq!(summary(&status)[0], "Ready=False/NameConflict");
