@@ -98,6 +98,9 @@ fn main() -> ExitCode {
         ("a server over its memory limit is told so within 5 s of kubelet's word", |f| {
             explained::out_of_memory(f).boxed_local()
         }),
+        ("a memory limit too low for a sandbox is told within 5 s of kubelet's word", |f| {
+            explained::tiny_limit(f).boxed_local()
+        }),
         ("a server that no node takes has the scheduler's reason within 5 s", |f| {
             explained::unschedulable(f).boxed_local()
         }),

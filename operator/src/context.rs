@@ -24,10 +24,10 @@ use crate::{
     identity::tend::Tending,
     index::Index,
     keeper::Keeper,
+    kubelet::Said,
     leader::Leadership,
     listed::Presence,
     metrics::Metrics,
-    mounts::Mounts,
     observe::Recent,
     probe::Probes,
     progress::Progress,
@@ -85,8 +85,8 @@ pub struct Stores {
     pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods with our label, without their spec.
     pub pods: Store<Pod>,
-    /// Why volumes of those cannot be mounted.
-    pub mounts: Mounts,
+    /// What kubelet says of those in Events alone.
+    pub said: Said,
     /// Names of pods by their server.
     pub pods_by_server: Index<Pod>,
     /// Every ConfigMap, by nothing but its name, uid and resourceVersion.

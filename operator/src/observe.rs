@@ -22,7 +22,7 @@ use crate::{
         scaled_object::{Keda, resource},
     },
     diff::{self, Claim, Live},
-    status::pods::Unmounted,
+    status::pods::Hindered,
     vocabulary::ConditionType,
 };
 
@@ -36,8 +36,8 @@ pub struct Observed {
     pub live: Live,
     /// Its pods, by name.
     pub pods: Vec<Arc<Pod>>,
-    /// Why volumes of theirs cannot be mounted.
-    pub unmounted: Unmounted,
+    /// What keeps them from starting that stands in no status.
+    pub hindered: Hindered,
     /// The ConfigMaps and Secrets that its spec names.
     pub named: roll::Named,
     /// Its class, and what its namespace is.
@@ -78,7 +78,7 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
         .conditions
         .retain(|condition| ConditionType::ALL.iter().any(|ours| ours.as_str() == condition.type_));
     observed.pods = pods(stores, server);
-    observed.unmounted = unmounted(stores, &observed.pods);
+    observed.hindered = hindered(stores, &observed.pods);
     observed.named = roll::Named {
         config_maps: config_maps(stores, server),
         secrets: stores.secrets.hash(server, observed.live.get(&ChildKind::Deployment)),
@@ -129,9 +129,9 @@ fn pods(stores: &Stores, server: &McpServer) -> Vec<Arc<Pod>> {
     names.iter().filter_map(|name| stores.pods.get(&ObjectRef::new(name).within(&namespace))).collect()
 }
 
-/// Why their volumes cannot be mounted.
-fn unmounted(stores: &Stores, pods: &[Arc<Pod>]) -> Unmounted {
-    pods.iter().filter_map(|pod| Some((pod.name_any(), stores.mounts.words(pod)?))).collect()
+/// What keeps them from starting.
+fn hindered(stores: &Stores, pods: &[Arc<Pod>]) -> Hindered {
+    pods.iter().filter_map(|pod| Some((pod.name_any(), stores.said.of(pod)?))).collect()
 }
 
 fn standing(stores: &Stores, server: &McpServer) -> Standing {

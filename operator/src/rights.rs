@@ -66,7 +66,12 @@ pub const EVERYWHERE: &[Right] = &[
     right("policy", "poddisruptionbudgets", PRUNED, PRUNED_CHILD),
     right("", "pods", &["list", "watch"], "Why pods are not ready."),
     right("events.k8s.io", "events", &["create"], "What changed, for people."),
-    right("", "events", &["watch"], "A volume that cannot be mounted stands there alone."),
+    right(
+        "",
+        "events",
+        &["watch"],
+        "A volume that cannot be mounted, or a sandbox that cannot be made, stands there alone.",
+    ),
     right("keda.sh", "scaledobjects", PRUNED, "A child where KEDA decides the number of pods; what KEDA made of it."),
 ];
 

@@ -182,6 +182,8 @@ reasons! {
     PodConfigMissing,
     /// A volume cannot be mounted: its ConfigMap, Secret or key is missing.
     VolumeNotMounted,
+    /// The node cannot make the sandbox that containers run in: too little memory, no network.
+    PodSandboxFailed,
     /// No node takes the pod.
     PodsUnschedulable,
     /// The cluster refuses to make pods: quota, admission.

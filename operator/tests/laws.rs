@@ -18,7 +18,7 @@ use mcp_operator::{
         scaled_object::{Keda, PAUSED},
     },
     diff::{self, Plan},
-    status::{self, Facts, Verdict, scaling::Scaling},
+    status::{self, Facts, Verdict, pods::Hindrance, scaling::Scaling},
 };
 use model::{
     Cluster, OWNER, Place, Verb,
@@ -204,14 +204,14 @@ proptest! {
         let scaling = Scaling { keda: Keda { installed, holds }, object: Some(&object) };
         let server = server(McpServerSpec { replicas, autoscaling, ..McpServerSpec::default() });
         let pods: Vec<_> = pods.into_iter().map(|pod| Arc::new(serde_json::from_value::<Pod>(pod).unwrap())).collect();
-        let unmounted = pods.iter().take(1).map(|pod| (pod.name_any(), why.clone())).collect();
+        let hindered = pods.iter().take(1).map(|pod| (pod.name_any(), if installed { Hindrance::Volume(why.clone()) } else { Hindrance::Sandbox(why.clone()) })).collect();
         let ready = json!({"readyReplicas": 1, "replicas": 2, "availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1});
         let deployment = json!({"metadata": {"generation": 1}, "spec": {"selector": {}, "template": {}, "replicas": replicas}, "status": ready});
         let facts = |verdict: &Verdict| Facts {
             verdict: verdict.clone(),
             deployment: deployed.then(|| serde_json::from_value(deployment.clone()).unwrap()),
             pods: &pods,
-            unmounted: &unmounted,
+            hindered: &hindered,
             probe: probe.clone(),
             identity: None,
             reachable: true,

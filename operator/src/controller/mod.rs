@@ -61,7 +61,7 @@ pub async fn run(
         namespaces,
         classes,
         scaled_objects,
-        unmounted,
+        hindered,
         secret,
         secret_store: _,
     } = watches;
@@ -82,7 +82,7 @@ pub async fn run(
         .watches_stream(rolled_secrets, asks(queue, move |secret| named_by(&servers_by_secret, secret)))
         .watches_stream(namespaces, asks(queue, move |namespace| within(&all, namespace)))
         .watches_stream(pods, asks(queue, labelled))
-        .watches_stream(unmounted, asks(queue, labelled))
+        .watches_stream(hindered, asks(queue, labelled))
         .watches_stream_with(scaled_objects, asks(queue, owner), scaled_object::resource())
         // Servers are given the new key, and the probe signs with it.
         .reconcile_all_on(secret.inspect(move |()| shell.keeper.changed()))

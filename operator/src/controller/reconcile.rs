@@ -126,7 +126,7 @@ async fn report(
         verdict,
         deployment: deployment.and_then(|object| serde_json::from_value(object.clone()).ok()),
         pods: &observed.pods,
-        unmounted: &observed.unmounted,
+        hindered: &observed.hindered,
         reachable,
         address,
         probe,

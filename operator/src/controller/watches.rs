@@ -37,9 +37,9 @@ use crate::{
     desired::{roll, scaled_object},
     index::Index,
     keeper,
+    kubelet::{self, Said},
     listed::{Listed, Mark, refusal},
     metrics::Metrics,
-    mounts::{self, Mounts},
     secrets::{self, Granted, Secrets},
     vocabulary::{MANAGED_SELECTOR, SERVER_LABEL},
 };
@@ -124,8 +124,8 @@ pub struct Watches {
     pub classes: BoxStream<'static, ()>,
     /// Changed or deleted ScaledObjects, where there is KEDA.
     pub scaled_objects: Changes<DynamicObject>,
-    /// Pods of which a volume cannot be mounted.
-    pub unmounted: Changes<PartialObjectMeta<Pod>>,
+    /// Pods of which kubelet says that they cannot start.
+    pub hindered: Changes<PartialObjectMeta<Pod>>,
     /// An item when the Secret with the probe's key became another, or is gone.
     pub secret: BoxStream<'static, ()>,
     /// That Secret.
@@ -173,10 +173,13 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     let key = watcher::Config::default().fields(&format!("metadata.name={}", keeper::SECRET));
     let (secret_store, secret) = reflect::<Secret>(&home, listed.add("secrets"), key, |_| ());
     let keda_known = scaled_objects_store.known(ASKED_FOR);
-    let pods_listed = listed.clone().all();
-    let mounts = Mounts::default();
-    let (mark, _) = listed.add_optional("events");
-    let unmounted = failed_mounts(client, mark, &mounts, &pod_store, pods_listed);
+    let with_pods = listed.clone();
+    let said = Said::default();
+    let hindered = futures::stream::select_all(kubelet::WATCHES.map(|(name, fields)| {
+        let (mark, _) = listed.add_optional(name);
+        hindered(client, mark, fields, &said, &pod_store, with_pods.clone().all())
+    }))
+    .boxed();
     let children_listed = future::join(listed.clone().all(), keda_known).map(drop);
     let (server_store, servers) =
         reflect::<McpServer>(client, listed.add("mcpservers"), watcher::Config::default(), |_| ());
@@ -198,7 +201,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         deployments: deployment_store,
         disruption_budgets: budget_store,
         pods: pod_store,
-        mounts,
+        said,
         pods_by_server: pods_by_server.clone(),
         config_maps: config_map_store,
         secrets: rolled_store,
@@ -223,7 +226,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         namespaces: without_errors(namespaces.touched_objects()),
         classes: replaced(classes, class_store, First::News),
         scaled_objects,
-        unmounted,
+        hindered,
         secret: replaced(secret, secret_store.clone(), First::Known),
         secret_store,
     };
@@ -333,21 +336,22 @@ where
     (store, events)
 }
 
-/// Pods of ours of which kubelet says that a volume cannot be mounted. Begins after the pods, which it has to know.
+/// Pods of ours of which kubelet says that they cannot start. Begins after the pods, which it has to know.
 ///
 /// One request, a watch that begins with what there is, and one right for it. Where the API server does not have that
 /// (before 1.34 it is off by default), nobody waits for it: `RolloutStuck` is the reason then, after three minutes.
-fn failed_mounts(
+fn hindered(
     client: &Scoped,
     mark: Mark,
-    mounts: &Mounts,
+    fields: &str,
+    said: &Said,
     pods: &Store<Pod>,
     pods_listed: impl Future<Output = ()> + Send + 'static,
 ) -> Changes<PartialObjectMeta<Pod>> {
-    let (mounts, pods) = (mounts.clone(), pods.clone());
-    let config = watcher::Config::default().fields(mounts::FIELDS).timeout(WATCH_SECONDS).streaming_lists();
+    let (said, pods) = (said.clone(), pods.clone());
+    let config = watcher::Config::default().fields(fields).timeout(WATCH_SECONDS).streaming_lists();
     let api = client.api::<Event>();
-    let remembered = mounts.clone();
+    let remembered = said.clone();
     let events = anew_when_refused(move || watcher(api.clone(), config.clone()).default_backoff().boxed());
     // Where there is no such watch, that is no news every few seconds; a right that is missing is.
     let of_note = move |event: &_| Result::is_ok(event) || refusal(event).is_some();
@@ -358,7 +362,7 @@ fn failed_mounts(
     });
     let pods_of_note = events.filter_map(move |event| {
         future::ready(match event {
-            Ok(event) => mounts.see(&event, &pods).map(Ok),
+            Ok(event) => said.see(&event, &pods).map(Ok),
             Err(error) => Some(Err(error)),
         })
     });

@@ -24,7 +24,7 @@ use mcp_crds::{Address, McpServer, McpServerStatus};
 use self::{
     conditions::{Conditions, Truth},
     identity::Identity,
-    pods::{Trouble, Unmounted, trouble},
+    pods::{Hindered, Trouble, trouble},
     rollout::Rollout,
     scaling::Scaling,
     verified::{Verified, verified},
@@ -66,8 +66,8 @@ pub struct Facts<'a> {
     pub deployment: Option<Deployment>,
     /// The pods.
     pub pods: &'a [Arc<Pod>],
-    /// Why volumes of pods cannot be mounted.
-    pub unmounted: &'a Unmounted,
+    /// What keeps pods from starting that stands in no status.
+    pub hindered: &'a Hindered,
     /// Whether the Service is there, and ours.
     pub reachable: bool,
     /// URL inside the cluster, if the spec is valid.
@@ -87,7 +87,7 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let number = facts.deployment.as_ref().and_then(|deployment| deployment.spec.as_ref()?.replicas);
     let desired = number.filter(|_| scaled).unwrap_or(server.spec.replicas);
     let rollout = Rollout::of(facts.deployment.as_ref(), desired);
-    let trouble = trouble(facts.pods, facts.unmounted, facts.deployment.as_ref());
+    let trouble = trouble(facts.pods, facts.hindered, facts.deployment.as_ref());
     let generation = server.metadata.generation;
     let mut conditions = Conditions::new(&last.conditions, generation, now);
     let unaccepted = unaccepted(&facts.verdict);

@@ -14,6 +14,12 @@ use crate::vocabulary::Reason;
 /// Characters of a log's end that a message has room for.
 const LAST_WORDS: usize = 300;
 
+/// Characters of a sandbox's id, at least.
+const ID: usize = 32;
+
+/// What a runtime says of a sandbox whose first process was killed: runc when it sees that, containerd when it comes later.
+const KILLED: [&str; 4] = ["OOM-killed", "memory limit too low", "signal: killed", "cannot start a stopped process"];
+
 /// What keeps pods from being ready.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {
@@ -23,17 +29,26 @@ pub struct Trouble {
     pub message: String,
 }
 
-/// Why volumes of pods cannot be mounted, by name of the pod.
-pub type Unmounted = BTreeMap<String, String>;
+/// What keeps a pod from starting and stands in kubelet's Events alone, with its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hindrance {
+    /// A volume cannot be mounted.
+    Volume(String),
+    /// The sandbox that its containers run in cannot be made.
+    Sandbox(String),
+}
+
+/// What keeps pods from starting, by name of the pod.
+pub type Hindered = BTreeMap<String, Hindrance>;
 
 /// The first trouble, by pod name; that of the Deployment when it cannot even make pods.
 #[must_use]
-pub fn trouble(pods: &[Arc<Pod>], unmounted: &Unmounted, deployment: Option<&Deployment>) -> Option<Trouble> {
+pub fn trouble(pods: &[Arc<Pod>], hindered: &Hindered, deployment: Option<&Deployment>) -> Option<Trouble> {
     let mut alive = pods.iter().filter(|pod| pod.metadata.deletion_timestamp.is_none());
-    alive.find_map(|pod| of_pod(pod, unmounted)).or_else(|| of_deployment(deployment?))
+    alive.find_map(|pod| of_pod(pod, hindered)).or_else(|| of_deployment(deployment?))
 }
 
-fn of_pod(pod: &Pod, unmounted: &Unmounted) -> Option<Trouble> {
+fn of_pod(pod: &Pod, hindered: &Hindered) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let name = pod.name_any();
     let conditions = status.conditions.as_deref().unwrap_or_default();
@@ -47,15 +62,51 @@ fn of_pod(pod: &Pod, unmounted: &Unmounted) -> Option<Trouble> {
             message: format!("pod {name} is not scheduled: {}; {}", without_preemption(why), what_to_free(why)),
         });
     }
-    let waits = status.phase.as_deref().is_none_or(|phase| phase == "Pending");
-    if let Some(why) = unmounted.get(&name).filter(|_| waits) {
-        return Some(Trouble {
-            reason: Reason::VolumeNotMounted,
-            message: format!("pod {name} waits for a volume: {why}; create what is missing, or correct spec.volumes"),
-        });
+    // Kubelet mounts, makes the sandbox, then says so: what it said before is over, though its Event lives for an hour.
+    let has_sandbox = conditions.iter().any(|it| it.type_ == "PodReadyToStartContainers" && it.status == "True");
+    let waits = status.phase.as_deref().is_none_or(|phase| phase == "Pending") && !has_sandbox;
+    if let Some(hindrance) = hindered.get(&name).filter(|_| waits) {
+        return Some(of_hindrance(&name, hindrance));
     }
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     containers.into_iter().find_map(|container| of_container(&name, container))
+}
+
+fn of_hindrance(pod: &str, hindrance: &Hindrance) -> Trouble {
+    match hindrance {
+        Hindrance::Volume(why) => Trouble {
+            reason: Reason::VolumeNotMounted,
+            message: format!("pod {pod} waits for a volume: {why}; create what is missing, or correct spec.volumes"),
+        },
+        // Which of the runtime's processes dies, and with which words, differs from one try to the next.
+        Hindrance::Sandbox(why) if KILLED.iter().any(|words| why.contains(words)) => Trouble {
+            reason: Reason::PodSandboxFailed,
+            message: format!(
+                "pod {pod} cannot start: the sandbox that its container runs in is killed at its start, as happens when \
+                 the memory limit is too low for it; raise spec.resources.limits.memory"
+            ),
+        },
+        Hindrance::Sandbox(why) => Trouble {
+            reason: Reason::PodSandboxFailed,
+            message: format!(
+                "pod {pod} cannot start, the node cannot make its sandbox: {}; look at the node and at its network \
+                 plugin (kubectl describe pod {pod})",
+                without_ids(why),
+            ),
+        },
+    }
+}
+
+/// Words without the ids of sandboxes: each try has another.
+fn without_ids(words: &str) -> String {
+    let is_id = |word: &&str| word.len() >= ID && word.chars().all(|c| c.is_ascii_hexdigit());
+    let words = words.trim_start_matches("(combined from similar events): ");
+    let parts = words.split_inclusive(|c: char| !c.is_ascii_alphanumeric());
+    let steady = parts.map(|part| {
+        let word = part.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if is_id(&word) { part.replacen(word, "…", 1) } else { part.to_owned() }
+    });
+    steady.collect()
 }
 
 /// The scheduler's words without its look at whom it might evict, which no server of ours may ask for.
@@ -93,9 +144,18 @@ fn of_container(pod: &str, container: &ContainerStatus) -> Option<Trouble> {
                 ),
             })
         }
-        "CreateContainerConfigError" | "CreateContainerError" => {
-            Some(Trouble { reason: Reason::PodConfigMissing, message: format!("pod {pod} cannot start: {said}") })
-        }
+        "CreateContainerConfigError" => Some(Trouble {
+            reason: Reason::PodConfigMissing,
+            message: format!(
+                "pod {pod} cannot start: {said}; create what is missing, or mark it optional in spec.env or spec.envFrom"
+            ),
+        }),
+        "CreateContainerError" => Some(Trouble {
+            reason: Reason::PodConfigMissing,
+            message: format!(
+                "pod {pod} cannot start: {said}; check the image and spec.server.image.command (kubectl describe pod {pod})"
+            ),
+        }),
         // A container that has started and is not ready yet is at work, whatever happened before.
         _ if container.started == Some(true) => None,
         _ => ended(container).map(|how| Trouble {

@@ -3,9 +3,9 @@
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 use serde_json::json;
 
-use super::*;
+use super::{pods::Hindrance, *};
 
-static MOUNTED: Unmounted = Unmounted::new();
+static NO_EVENTS: Hindered = Hindered::new();
 
 fn server(replicas: i32) -> McpServer {
     let mut server: McpServer = serde_json::from_value(json!({
@@ -62,9 +62,9 @@ fn compute_with(
     let reachable = deployment.is_some();
     let serving = deployment.as_ref().is_some_and(|it| it.status.as_ref().unwrap().available_replicas > Some(0));
     let probe = if serving { Report::Spoke(Arc::default()) } else { Report::Nobody };
-    let unmounted = &MOUNTED;
+    let hindered = &NO_EVENTS;
     let (address, scaling) = (Some("http://files/mcp".to_owned()), Scaling::default());
-    let facts = Facts { verdict, deployment, pods, unmounted, reachable, address, probe, scaling, identity: None };
+    let facts = Facts { verdict, deployment, pods, hindered, reachable, address, probe, scaling, identity: None };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
@@ -96,7 +96,7 @@ fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
         verdict,
         deployment: Some(deployment(2, 2)),
         pods: &[],
-        unmounted: &MOUNTED,
+        hindered: &NO_EVENTS,
         reachable: false,
         address: Some("http://files/mcp".to_owned()),
         probe: Report::Spoke(Arc::default()),
@@ -191,7 +191,7 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
         verdict: Verdict::Failed { reason: Reason::ApplyRefused, message: "no such field".to_owned() },
         deployment: None,
         pods: &[],
-        unmounted: &MOUNTED,
+        hindered: &NO_EVENTS,
         reachable: true,
         address: None,
         probe: Report::Nobody,
@@ -263,7 +263,7 @@ fn transition_times_move_only_with_the_status() {
         verdict: Verdict::Applied,
         deployment: Some(deployment(2, ready)),
         pods: &[],
-        unmounted: &MOUNTED,
+        hindered: &NO_EVENTS,
         reachable: true,
         address: None,
         probe: if ready > 0 { Report::Spoke(Arc::default()) } else { Report::Nobody },
@@ -339,25 +339,50 @@ fn a_paused_server_tells_the_truth_about_its_pods_and_is_not_worked_on() {
 #[test]
 fn a_volume_that_is_not_there_is_named_until_the_pod_starts() {
     let why = "MountVolume.SetUp failed for volume \"data\" : configmap \"nope\" not found";
-    let unmounted = Unmounted::from([("files-1".to_owned(), why.to_owned())]);
-    let reason = |phase: &str| {
-        let pods = [pod(json!({"phase": phase}))];
-        let facts = Facts {
-            verdict: Verdict::Applied,
-            deployment: Some(deployment(1, 0)),
-            pods: &pods,
-            unmounted: &unmounted,
-            reachable: true,
-            address: None,
-            probe: Report::Nobody,
-            scaling: Scaling::default(),
-            identity: None,
-        };
-        compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH).conditions[0].clone()
+    let hindered = Hindered::from([("files-1".to_owned(), Hindrance::Volume(why.to_owned()))]);
+    let reason = |phase: &str| hindered_reason(&hindered, json!({"phase": phase}));
+    assert_eq!(reason("Pending").0, "VolumeNotMounted");
+    assert!(reason("Pending").1.contains("configmap \"nope\" not found"));
+    assert_eq!(reason("Running").0, "WaitingForPods");
+    let mounted = json!({"phase": "Pending", "conditions": [{"type": "PodReadyToStartContainers", "status": "True"}]});
+    assert_eq!(hindered_reason(&hindered, mounted).0, "WaitingForPods", "the Event is older than the sandbox");
+}
+
+#[test]
+fn a_sandbox_that_cannot_be_made_is_explained_in_words_that_stay() {
+    let message = |why: &str| {
+        let hindered = Hindered::from([("files-1".to_owned(), Hindrance::Sandbox(why.to_owned()))]);
+        let (reason, message) = hindered_reason(&hindered, json!({"phase": "Pending"}));
+        assert_eq!(reason, "PodSandboxFailed");
+        message
     };
-    assert_eq!(reason("Pending").reason, "VolumeNotMounted");
-    assert!(reason("Pending").message.contains("configmap \"nope\" not found"));
-    assert_eq!(reason("Running").reason, "WaitingForPods");
+    let first = message("OCI runtime create failed: container init was OOM-killed (memory limit too low?): unknown");
+    assert!(first.contains("raise spec.resources.limits.memory"), "{first}");
+    assert_eq!(first, message("failed to start shim: signal: killed"));
+    let later =
+        format!("failed to start sandbox container task \"{}\": cannot start a stopped process", "8".repeat(64));
+    assert_eq!(first, message(&later), "the next try ends a moment later");
+    let network = |id: &str| message(&format!("failed to setup network for sandbox \"{}\": no address", id.repeat(32)));
+    assert!(network("a1").contains("sandbox \"…\": no address; look at the node"), "{}", network("a1"));
+    assert_eq!(network("a1"), network("b2"));
+}
+
+/// Reason and message of a server whose one pod has this status.
+fn hindered_reason(hindered: &Hindered, status: serde_json::Value) -> (String, String) {
+    let pods = [pod(status)];
+    let facts = Facts {
+        verdict: Verdict::Applied,
+        deployment: Some(deployment(1, 0)),
+        pods: &pods,
+        hindered,
+        reachable: true,
+        address: None,
+        probe: Report::Nobody,
+        scaling: Scaling::default(),
+        identity: None,
+    };
+    let status = compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
+    (status.conditions[0].reason.clone(), status.conditions[0].message.clone())
 }
 
 #[test]

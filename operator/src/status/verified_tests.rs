@@ -1,6 +1,6 @@
 #![expect(clippy::needless_pass_by_value, reason = "json! literals read best as arguments")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -16,7 +16,7 @@ use crate::{
         Report,
         outcome::{Failure, Wants},
     },
-    status::{Facts, Verdict, compute, scaling::Scaling},
+    status::{Facts, Verdict, compute, pods::Hindered, scaling::Scaling},
     vocabulary::Reason,
 };
 
@@ -41,7 +41,7 @@ fn deployment() -> Deployment {
     serde_json::from_value(json!({"metadata": {"generation": 1}, "status": count})).unwrap()
 }
 
-static NONE: BTreeMap<String, String> = BTreeMap::new();
+static NONE: Hindered = Hindered::new();
 
 fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
     let address = Some("http://files/mcp".to_owned());
@@ -50,7 +50,7 @@ fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
         verdict,
         deployment,
         pods: &[],
-        unmounted: &NONE,
+        hindered: &NONE,
         reachable: true,
         address,
         probe,
