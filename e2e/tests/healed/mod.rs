@@ -20,6 +20,8 @@ pub(crate) async fn vandals(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("vandals").await?;
     space.apply("files", filesystem()).await?;
     space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    // Steps on the normal way are told 3 s later: they are no part of the healing.
+    tokio::time::sleep(QUIET).await;
     let clean = template(&space).await?;
     let json_patch = |patch: Value| Patch::<()>::Json(serde_json::from_value(patch).unwrap());
     let container = "/spec/template/spec/containers/0";
@@ -89,6 +91,8 @@ pub(crate) async fn other_vandals(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("other-vandals").await?;
     space.apply("files", filesystem()).await?;
     space.condition("files", "Reconciling=True/Progressing", SOON).await?;
+    // Steps on the normal way are told 3 s later: they are no part of the healing.
+    tokio::time::sleep(QUIET).await;
     let settings = json!({"data": {"settings.yaml": "ipHosts: listed", "more.yaml": "x"}});
     undone(&space.config_maps(), "files-settings", settings).await?;
     let policies = space.network_policies();
