@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use crate::listed::{Listed, Mark};
 
-    fn server(env: Value) -> McpServer {
+    fn server(env: &Value) -> McpServer {
         serde_json::from_value(json!({
             "apiVersion": "mcp-eks.dev/v1alpha1", "kind": "McpServer",
             "metadata": {"name": "files", "namespace": "team"},
@@ -104,7 +104,7 @@ mod tests {
     #[test]
     fn a_secret_that_becomes_another_is_another_hash_and_others_count_for_nothing() {
         let (secrets, mark, mut writer) = secrets();
-        let named = server(json!([{"secretRef": {"name": "token"}}]));
+        let named = server(&json!([{"secretRef": {"name": "token"}}]));
         mark.see::<Secret>(&Ok(Event::InitDone), 0);
         let missing = secrets.hash(&named, None).unwrap();
         writer.apply_watcher_event(&Event::Apply(secret("1")));
@@ -112,7 +112,7 @@ mod tests {
         writer.apply_watcher_event(&Event::Apply(secret("2")));
         let second = secrets.hash(&named, None).unwrap();
         assert!(missing != first && first != second && missing != second);
-        assert_eq!(secrets.hash(&server(json!([])), None), None, "it names none");
+        assert_eq!(secrets.hash(&server(&json!([])), None), None, "it names none");
         let mut elsewhere = named;
         elsewhere.metadata.namespace = Some("other".to_owned());
         assert_eq!(secrets.hash(&elsewhere, None), None, "nobody asked for that namespace");
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_may_not_be_seen_stays_as_the_pods_were_started_with() {
         let (secrets, mark, mut writer) = secrets();
-        let named = server(json!([{"secretRef": {"name": "token"}}]));
+        let named = server(&json!([{"secretRef": {"name": "token"}}]));
         assert_eq!(secrets.hash(&named, None), None, "not listed yet, and no Deployment");
         mark.see::<Secret>(&Ok(Event::InitDone), 0);
         writer.apply_watcher_event(&Event::Apply(secret("1")));
