@@ -4,6 +4,7 @@
 //! run one after another, each in a namespace of its own. Suites of servers and databases need no cluster.
 
 pub mod clients;
+pub mod counts;
 pub mod foreign;
 pub mod issuer;
 pub mod keda;

@@ -1,25 +1,17 @@
 //! The number of pods, handed over to KEDA and back: KEDA's own definition, real controllers, and a test that scales.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use futures::TryStreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
-    Api, ResourceExt,
+    ResourceExt,
     api::{DeleteParams, Patch, PatchParams, ValidationDirective},
-    runtime::{WatchStreamExt, watcher},
 };
-use mcp_e2e::{
-    audit::Mark,
-    install::OPERATOR_USER,
-    suite::{
-        self, keda,
-        objects::{SOON, Space},
-    },
+use mcp_e2e::suite::{
+    self,
+    counts::{Numbers, said},
+    keda,
+    objects::{SOON, Space},
 };
 use serde_json::{Value, json};
 
@@ -44,33 +36,6 @@ async fn has_replicas(space: &Space, expected: i32, limit: Duration) -> Result<(
     .await
 }
 
-/// Every number of pods that a Deployment has from now on.
-fn numbers(space: &Space) -> (Arc<Mutex<Vec<i32>>>, tokio::task::JoinHandle<()>) {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let (api, numbers): (Api<Deployment>, _) = (space.deployments(), seen.clone());
-    let watch = tokio::spawn(async move {
-        let changes = watcher(api, watcher::Config::default()).default_backoff().touched_objects();
-        let tell = |deployment: Deployment| {
-            let number = deployment.spec.and_then(|spec| spec.replicas).unwrap_or_default();
-            numbers.lock().unwrap().push(number);
-            futures::future::ready(Ok(()))
-        };
-        let _ = changes.try_for_each(tell).await;
-    });
-    (seen, watch)
-}
-
-/// What the operator has said of the number of pods since a mark.
-fn said(fixture: &Fixture, space: &Space, mark: Mark) -> Result<Vec<String>> {
-    let events = fixture.cluster.audit_log().since(mark)?.into_iter();
-    let ours = events.filter(|event| event.user == OPERATOR_USER && event.namespace == space.name && event.is_write());
-    let of_number = ours.filter(|event| event.resource == "deployments").filter_map(|event| {
-        let number = event.request_object?.pointer("/spec/replicas")?.clone();
-        Some(format!("{} {number}", event.verb))
-    });
-    Ok(of_number.collect())
-}
-
 async fn scale(space: &Space, replicas: i32) -> Result<()> {
     let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
     space.deployments().patch_scale("tools", &PatchParams::default(), &patch).await?;
@@ -81,7 +46,7 @@ pub(crate) async fn handed_over_and_back(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("counted").await?;
     space.apply("tools", measured(7)).await?;
     settled(&space, "tools").await?;
-    let (seen, watch) = numbers(&space);
+    let numbers = Numbers::watch(space.deployments());
     let objects = keda::scaled_objects(&space.client, &space.name);
 
     space.edit("tools", json!({"autoscaling": scaled()})).await?;
@@ -106,15 +71,14 @@ pub(crate) async fn handed_over_and_back(fixture: &Fixture) -> Result<()> {
     .await?;
     let number = |said: &Vec<String>| said.iter().all(|it| it == "update 9");
     // A replace says the whole object, with the number that is there.
-    let told = said(fixture, &space, mark)?;
+    let told = said(&fixture.cluster.audit_log(), &space.name, mark)?;
     ensure!(number(&told), "the operator wrote the number of pods: {told:?}");
 
     space.edit("tools", json!({"autoscaling": null, "replicas": 7})).await?;
     has_replicas(&space, 7, ROLLOUT).await?;
     ensure!(objects.get_opt("tools").await?.is_none(), "the number came back before KEDA's part was gone");
     settled(&space, "tools").await?;
-    watch.abort();
-    let seen = seen.lock().unwrap().clone();
+    let seen = numbers.seen();
     ensure!(seen.iter().all(|number| *number >= 7), "{seen:?}");
     ensure!(seen.contains(&9), "{seen:?}");
     Ok(())
