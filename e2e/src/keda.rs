@@ -1,6 +1,7 @@
-//! The files of KEDA's release: its definitions.
+//! The files of KEDA's release: its definitions and manifests.
 //!
-//! In: the Go module below `e2e/tools/keda`. Out: the directory of the module it names. Nothing of KEDA is built or run.
+//! In: the Go module below `e2e/tools/keda`. Out: the directory of the module it names. Nothing of KEDA is built or run
+//! here; `install::keda` does that.
 
 use std::{path::PathBuf, process::Stdio};
 

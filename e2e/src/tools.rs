@@ -21,6 +21,9 @@ use crate::progress::Progress;
 /// The Kubernetes that local clusters run; the same as in `e2e/tools/kubernetes/go.mod`.
 pub const KUBERNETES_VERSION: &str = "1.36.3";
 
+/// The KEDA whose scaling is tested; the same as in `e2e/tools/keda/go.mod`.
+pub const KEDA_VERSION: &str = "2.21.0";
+
 /// A component that is built from a module of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Tool {
@@ -34,6 +37,8 @@ pub enum Tool {
     MetricsServer,
     /// Holds a pod's namespaces; comes with an image.
     Pause,
+    /// KEDA's operator, metrics adapter and admission webhooks; come with one image.
+    Keda,
 }
 
 impl Tool {
@@ -44,13 +49,20 @@ impl Tool {
             Self::CoreDns => "coredns",
             Self::MetricsServer => "metrics-server",
             Self::Pause => "pause",
+            Self::Keda => "keda",
         }
     }
 
-    fn package(self) -> &'static str {
+    /// Name and package of its binaries, the main one first.
+    fn programs(self) -> Vec<(&'static str, &'static str)> {
         match self {
-            Self::MetricsServer => "sigs.k8s.io/metrics-server/cmd/metrics-server",
-            _ => ".",
+            Self::MetricsServer => vec![(self.module(), "sigs.k8s.io/metrics-server/cmd/metrics-server")],
+            Self::Keda => vec![
+                (self.module(), "github.com/kedacore/keda/v2/cmd/operator"),
+                ("keda-adapter", "github.com/kedacore/keda/v2/cmd/adapter"),
+                ("keda-admission-webhooks", "github.com/kedacore/keda/v2/cmd/webhooks"),
+            ],
+            _ => vec![(self.module(), ".")],
         }
     }
 
@@ -61,6 +73,7 @@ impl Tool {
             Self::CoreDns => "1 min",
             Self::MetricsServer => "2 min",
             Self::Pause => "1 s",
+            Self::Keda => "6 min",
         }
     }
 
@@ -74,6 +87,7 @@ impl Tool {
                     "-s -w {stamp}.gitVersion=v{KUBERNETES_VERSION} {stamp}.gitMajor={major} {stamp}.gitMinor={minor}"
                 )
             }
+            Self::Keda => format!("-s -w -X github.com/kedacore/keda/v2/version.Version={KEDA_VERSION}"),
             _ => "-s -w".to_owned(),
         }
     }
@@ -81,7 +95,7 @@ impl Tool {
     /// The image reference pods use, for tools that run in the cluster.
     #[must_use]
     pub fn image(self) -> Option<String> {
-        matches!(self, Self::CoreDns | Self::MetricsServer | Self::Pause)
+        matches!(self, Self::CoreDns | Self::MetricsServer | Self::Pause | Self::Keda)
             .then(|| format!("localhost/mcp-eks-{}:1", self.module()))
     }
 }
@@ -152,13 +166,27 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
     progress.say(format_args!("building {module} from its Go module (about {} on two cores, once)", tool.effort()));
     std::fs::create_dir_all(cache.tools())?;
     let staging = tempfile::Builder::new().prefix(&format!(".{module}-")).tempdir_in(cache.tools())?;
-    let binary = staging.path().join(module);
+    for (program, package) in tool.programs() {
+        compile(cache, tool, package, &staging.path().join(program), progress).await?;
+    }
+    if let Some(reference) = tool.image() {
+        pack(tool, reference, staging.path())?;
+    }
+    let finished = staging.keep();
+    set_mode(&finished, 0o755)?;
+    std::fs::rename(&finished, directory)
+        .with_context(|| format!("put {module} in place at {}", directory.display()))?;
+    progress.say(format_args!("built {module}"));
+    Ok(())
+}
+
+async fn compile(cache: &Cache, tool: Tool, package: &str, binary: &Path, progress: Progress) -> Result<()> {
     // Killed with us, however we end: a build without its lock would get in the way of the next one.
     let mut child = Command::new("setpriv")
         .args(["--pdeathsig", "KILL", "go", "build"])
         .args(["-trimpath", "-ldflags", &tool.linker_flags(), "-o"])
-        .arg(&binary)
-        .arg(tool.package())
+        .arg(binary)
+        .arg(package)
         .current_dir(source(tool))
         .env("CGO_ENABLED", "0")
         .env("GOTOOLCHAIN", "local")
@@ -180,7 +208,7 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
     let status = loop {
         match tokio::time::timeout(Duration::from_mins(1), child.wait()).await {
             Ok(status) => break status?,
-            Err(_) => progress.say(format_args!("still building {module}")),
+            Err(_) => progress.say(format_args!("still building {}", tool.module())),
         }
     };
     let complaints = reader.await.unwrap_or_default();
@@ -193,23 +221,17 @@ async fn build(cache: &Cache, tool: Tool, directory: &Path, progress: Progress) 
             tail.join("\n")
         );
     }
-    if let Some(reference) = tool.image() {
-        pack(tool, reference, &binary, &staging.path().join("image.tar"))?;
-    }
-    let finished = staging.keep();
-    set_mode(&finished, 0o755)?;
-    std::fs::rename(&finished, directory)
-        .with_context(|| format!("put {module} in place at {}", directory.display()))?;
-    progress.say(format_args!("built {module}"));
     Ok(())
 }
 
-fn pack(tool: Tool, reference: String, binary: &Path, archive: &Path) -> Result<()> {
-    let program = format!("/{}", tool.module());
-    let image = Image::new(reference).file(binary, &program, 0o755).entrypoint([program.as_str()]);
+fn pack(tool: Tool, reference: String, directory: &Path) -> Result<()> {
+    let mut image = Image::new(reference).entrypoint([format!("/{}", tool.module())]);
+    for (program, _) in tool.programs() {
+        image = image.file(directory.join(program), &format!("/{program}"), 0o755);
+    }
     // CoreDNS binds port 53.
     let image = if tool == Tool::CoreDns { image.user("0:0") } else { image };
-    image.pack(archive)?;
+    image.pack(&directory.join("image.tar"))?;
     Ok(())
 }
 
@@ -271,6 +293,12 @@ mod tests {
         let module = std::fs::read_to_string(source(Tool::Kubernetes).join("go.mod")).unwrap();
         assert!(module.contains(&format!("k8s.io/kubernetes v{KUBERNETES_VERSION}")));
         assert!(Tool::Kubernetes.linker_flags().contains("gitMajor=1 -X k8s.io/component-base/version.gitMinor=36"));
+    }
+
+    #[test]
+    fn the_keda_that_is_built_is_the_version_in_its_module() {
+        let module = std::fs::read_to_string(source(Tool::Keda).join("go.mod")).unwrap();
+        assert!(module.contains(&format!("github.com/kedacore/keda/v2 v{KEDA_VERSION}")));
     }
 
     #[test]
