@@ -87,10 +87,15 @@ impl Manifests {
 
     /// Applies everything, as a user would.
     pub async fn apply(&self, kubectl: &Path, kubeconfig: &Path) -> Result<()> {
+        self.apply_operator(kubectl, kubeconfig).await?;
+        apply(kubectl, kubeconfig, &self.samples).await
+    }
+
+    /// Applies the operator, and waits until its definitions are served.
+    pub async fn apply_operator(&self, kubectl: &Path, kubeconfig: &Path) -> Result<()> {
         apply(kubectl, kubeconfig, &self.operator).await?;
         let crd = ["wait", "--for=condition=Established", "crd/mcpservers.mcp-eks.dev", "--timeout=30s"];
-        output(Command::new(kubectl).args(crd).env("KUBECONFIG", kubeconfig)).await?;
-        apply(kubectl, kubeconfig, &self.samples).await
+        output(Command::new(kubectl).args(crd).env("KUBECONFIG", kubeconfig)).await.map(drop)
     }
 
     /// Notes that all of this is installed and Ready.
@@ -106,13 +111,13 @@ fn sample_names() -> Vec<(&'static str, &'static str)> {
     samples().into_iter().map(|sample| (SAMPLES_NAMESPACE, sample.name)).collect()
 }
 
-async fn kustomize(kubectl: &Path, directory: PathBuf) -> Result<Vec<Value>> {
+pub(super) async fn kustomize(kubectl: &Path, directory: PathBuf) -> Result<Vec<Value>> {
     let text = output(Command::new(kubectl).arg("kustomize").arg(&directory)).await?;
     let documents = serde_yaml::Deserializer::from_str(&text).map(Value::deserialize);
     documents.collect::<Result<_, _>>().with_context(|| format!("read what kustomize made of {}", directory.display()))
 }
 
-async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<()> {
+pub(super) async fn apply(kubectl: &Path, kubeconfig: &Path, objects: &[Value]) -> Result<()> {
     let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
     let mut child = Command::new(kubectl)
         .args(["apply", "--server-side", "--force-conflicts", "--field-manager", FIELD_MANAGER, "-f", "-"])

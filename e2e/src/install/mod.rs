@@ -8,6 +8,7 @@ pub mod aws;
 pub mod call;
 pub mod command;
 pub mod images;
+pub mod keda;
 mod local;
 pub mod manifests;
 pub mod ready;
@@ -72,6 +73,19 @@ pub async fn install(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: 
         manifests.record(&client).await?;
     }
     Ok(Installed { images, changed })
+}
+
+/// Brings the operator alone into a cluster of tier node, without a sample, and waits until it is ready.
+pub async fn operator(cluster: &Cluster, bin_dir: &Path, cache: &Path, progress: Progress) -> Result<()> {
+    let lock = Cache::at(cache.to_owned());
+    let lock = tokio::task::spawn_blocking(move || lock.lock("images", progress)).await??;
+    let images = Images::pack(bin_dir, &cache.join("images"))?;
+    cluster.load(&images.operator_archive).await?;
+    cluster.load(&images.servers_archive).await?;
+    drop(lock);
+    let manifests = Manifests::render(&kubectl(cluster), &repository(), &images, None).await?;
+    manifests.apply_operator(&kubectl(cluster), &cluster.kubeconfig()).await?;
+    ready::operator(&cluster.client(), progress).await
 }
 
 /// The kubectl that belongs to a cluster: built with a native one, else that of the PATH.
