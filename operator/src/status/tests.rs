@@ -242,6 +242,25 @@ fn both_faces_of_a_failing_pull_read_the_same() {
 }
 
 #[test]
+fn a_container_that_cannot_be_made_says_what_is_missing_and_what_to_do() {
+    let cases = [
+        (
+            waiting("CreateContainerConfigError", "secret \"token\" not found"),
+            "secret \"token\" not found; create what is missing, or mark it optional in spec.env or spec.envFrom",
+        ),
+        (
+            waiting("CreateContainerError", "exec: \"serve\": executable file not found in $PATH"),
+            "executable file not found in $PATH; check the image and spec.server.image.command (kubectl describe pod",
+        ),
+    ];
+    for (pod, words) in cases {
+        let found = pods::trouble(&[pod], &Hindered::default(), None).unwrap();
+        assert_eq!(found.reason, Reason::PodConfigMissing);
+        assert!(found.message.contains(words), "{}", found.message);
+    }
+}
+
+#[test]
 fn a_crash_loop_names_exit_code_and_last_words_in_every_phase() {
     let ended = json!({"terminated": {"exitCode": 2, "reason": "Error", "message": "no such root\n"}});
     let phase = |state: serde_json::Value| {
