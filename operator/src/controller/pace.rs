@@ -1,7 +1,8 @@
 //! How long a step on the normal way may wait for the next one before it is published.
 //!
-//! In: uids of servers, and the time. Out: how much longer to hold a status that `status::progress` calls progress. While
-//! a server starts it takes several steps within a second or two, and a write for each would slow down all others.
+//! In: uids of servers, what `status::progress` calls the step, and the time. Out: how much longer to hold it. While a
+//! server starts it takes several steps within a second or two, and a write for each would slow down all others; the more
+//! servers start at once, the longer each takes, and the longer its steps wait.
 
 use std::{
     collections::HashMap,
@@ -9,8 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::status::progress::Step;
+
 /// Longest hold: people look at a server that starts every few seconds.
 pub const HOLD: Duration = Duration::from_secs(3);
+/// Longest hold while a crowd is on its way.
+pub const HOLD_IN_CROWD: Duration = Duration::from_secs(10);
+/// So many servers on their way at once are a crowd: nobody watches each.
+const CROWD: usize = 32;
 /// A server that is gone never asks again; what is held for it is dropped by then.
 const FORGOTTEN: Duration = Duration::from_mins(1);
 
@@ -19,16 +26,21 @@ const FORGOTTEN: Duration = Duration::from_mins(1);
 pub struct Pace(Mutex<HashMap<String, Instant>>);
 
 impl Pace {
-    /// How much longer a step may wait; none when its time is up.
+    /// How much longer a step may wait; none when its time is up, or when it is the first of a server that starts alone.
     #[must_use]
-    pub fn hold(&self, uid: &str, now: Instant) -> Option<Duration> {
+    pub fn hold(&self, uid: &str, step: Step, now: Instant) -> Option<Duration> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_crowd = held.len() >= CROWD;
+        let hold = if in_crowd { HOLD_IN_CROWD } else { HOLD };
         let Some(since) = held.get(uid).copied() else {
+            if step == Step::First && !in_crowd {
+                return None;
+            }
             held.retain(|_, since| now.duration_since(*since) < FORGOTTEN);
             held.insert(uid.to_owned(), now);
-            return Some(HOLD);
+            return Some(hold);
         };
-        HOLD.checked_sub(now.duration_since(since)).filter(|left| !left.is_zero())
+        hold.checked_sub(now.duration_since(since)).filter(|left| !left.is_zero())
     }
 
     /// Nothing is held any more: it was published, or taken back.
@@ -41,24 +53,53 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// As many servers as make a crowd, all on their way since then.
+    fn crowd(pace: &Pace, since: Instant) {
+        for n in 0..CROWD {
+            let _ = pace.hold(&n.to_string(), Step::Next, since);
+        }
+    }
+
     #[test]
     fn a_step_waits_for_the_next_one_and_never_longer_than_the_hold() {
         let (pace, start) = (Pace::default(), Instant::now());
-        assert_eq!(pace.hold("a", start), Some(HOLD));
-        assert_eq!(pace.hold("a", start + HOLD / 3), Some(HOLD * 2 / 3), "another step does not begin anew");
-        assert_eq!(pace.hold("b", start + HOLD / 3), Some(HOLD), "each server has its own");
-        assert_eq!(pace.hold("a", start + HOLD), None);
+        assert_eq!(pace.hold("a", Step::Next, start), Some(HOLD));
+        assert_eq!(
+            pace.hold("a", Step::Next, start + HOLD / 3),
+            Some(HOLD * 2 / 3),
+            "another step does not begin anew"
+        );
+        assert_eq!(pace.hold("b", Step::Next, start + HOLD / 3), Some(HOLD), "each server has its own");
+        assert_eq!(pace.hold("a", Step::Next, start + HOLD), None);
         pace.settled("a");
-        assert_eq!(pace.hold("a", start + HOLD), Some(HOLD));
+        assert_eq!(pace.hold("a", Step::Next, start + HOLD), Some(HOLD));
+    }
+
+    #[test]
+    fn the_first_status_of_a_server_that_starts_alone_is_published_at_once() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        assert_eq!(pace.hold("a", Step::First, start), None);
+        assert_eq!(pace.hold("a", Step::Next, start), Some(HOLD));
+    }
+
+    #[test]
+    fn in_a_crowd_the_first_status_waits_too_and_all_wait_longer() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        crowd(&pace, start);
+        assert_eq!(pace.hold("new", Step::First, start), Some(HOLD_IN_CROWD));
+        assert_eq!(pace.hold("0", Step::Next, start + HOLD), Some(HOLD_IN_CROWD - HOLD));
+        assert_eq!(pace.hold("new", Step::First, start + HOLD_IN_CROWD), None);
+        for n in 0..CROWD {
+            pace.settled(&n.to_string());
+        }
+        assert_eq!(pace.hold("new", Step::First, start + HOLD), None, "the crowd is gone, and its time is up");
     }
 
     #[test]
     fn what_is_held_for_servers_that_are_gone_is_dropped() {
         let (pace, start) = (Pace::default(), Instant::now());
-        for n in 0..100 {
-            let _ = pace.hold(&n.to_string(), start);
-        }
-        let _ = pace.hold("late", start + FORGOTTEN);
+        crowd(&pace, start);
+        let _ = pace.hold("late", Step::Next, start + FORGOTTEN);
         assert_eq!(pace.0.lock().unwrap().len(), 1);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
     error::{Class, Error},
     observe::{Observed, keda, key, observe},
     status::{
-        self, Facts, Verdict, identity::Identity, notes::notes, progress::is_progress, scaling::Scaling,
+        self, Facts, Verdict, identity::Identity, notes::notes, progress::step, scaling::Scaling,
         transitions::transitions,
     },
     vocabulary::Reason,
@@ -138,8 +138,8 @@ async fn report(
         context.pace.settled(&owner);
         return Ok(again);
     }
-    if is_progress(&observed.status, &status)
-        && let Some(wait) = context.pace.hold(&owner, Instant::now())
+    if let Some(step) = step(&observed.status, &status)
+        && let Some(wait) = context.pace.hold(&owner, step, Instant::now())
     {
         return Ok(again.into_iter().chain([wait]).min());
     }
