@@ -31,6 +31,7 @@ fn main() -> ExitCode {
         ("every tool is described, closed and hinted", |f| list::described(f).boxed_local()),
         ("prompts lead through tools that exist", |f| list::prompts(f).boxed_local()),
         ("the page of the documentation is fresh", |f| list::documented(f).boxed_local()),
+        ("the tools that are there are those that a session policy is made for", |f| list::chosen(f).boxed_local()),
         ("the account, its role and its regions are told", |f| reads::identity(f).boxed_local()),
         ("instances are listed by state and tags, in one region and in all", |f| reads::instances(f).boxed_local()),
         ("clusters, services, tasks and task definitions are told, without values of the environment", |f| {

@@ -42,7 +42,7 @@ const CLUSTER: &str = "prod";
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 /// Namespaces whose servers may have roles of the suite.
-const ALLOWED: [&str; 5] = ["team", "taken-out", "taken", "killed", "revoked"];
+const ALLOWED: [&str; 6] = ["team", "taken-out", "taken", "killed", "revoked", "from-tools"];
 
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -118,6 +118,9 @@ fn main() -> ExitCode {
             "an identity taken out of the spec takes association and finalizer along, and without one there is neither",
             |f| associated::taken_out(f).boxed_local(),
         ),
+        ("what the pods may do follows the tools, and more than EKS takes is told", |f| {
+            associated::from_tools(f).boxed_local()
+        }),
         ("a role that no class allows is told, and costs no association", |f| associated::not_allowed(f).boxed_local()),
         (
             "a class that takes a role back takes the association, and stops the pods that had it, until it gives it again",

@@ -148,6 +148,8 @@ reasons! {
     ClassDenied,
     /// The spec asks for something that this version cannot do; the message lists it.
     NotYetSupported,
+    /// The session policy made from the tools is longer than EKS takes.
+    PolicyTooLarge,
     /// The operator writes nothing, because the spec says so.
     Paused,
     /// A child's name is taken by an object that is not ours.

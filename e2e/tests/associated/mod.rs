@@ -7,6 +7,7 @@ use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
 };
+use mcp_aws_policy::{Scope, session};
 use mcp_e2e::{
     audit::Mark,
     install::OPERATOR_USER,
@@ -132,6 +133,47 @@ async fn rests(fixture: &Fixture) -> Result<()> {
     let written = writes(fixture, mark)?;
     ensure!(written == 0, "{written} writes");
     Ok(())
+}
+
+/// What the pods of an AWS server may do follows its tools, in place.
+pub(crate) async fn from_tools(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "from-tools").await?;
+    let spec = json!({
+        "className": "aws",
+        "server": {"aws": {"region": "us-west-2"}},
+        "tools": {"allow": ["aws_whoami", "s3_list_objects"]},
+        "identity": {"roleArn": role("reader"), "sessionPolicy": {"type": "FromTools"}},
+    });
+    space.apply("tools", spec).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    let policy = |tools: &[&str]| session(tools.iter().copied(), &Scope::default());
+    let first = association(fixture, &space, "tools").await?.context("there is none")?;
+    let wished = policy(&["aws_whoami", "s3_list_objects"])?;
+    ensure!(first.grant.policy.as_ref() == Some(&wished) && first.grant.disable_session_tags, "{first:?}");
+    let hash = async || -> Result<_> {
+        let status =
+            space.servers().get("tools").await?.status.and_then(|status| status.identity).context("no status")?;
+        Ok((status.policy_hash, status.policy_size))
+    };
+    let (first_hash, size) = hash().await?;
+    ensure!(first_hash.is_some() && size == Some(i32::try_from(wished.len())?), "{first_hash:?} {size:?}");
+    // A tool more is an action more, of the same association.
+    space.edit("tools", json!({"tools": {"allow": ["aws_whoami", "ec2_list_instances", "s3_list_objects"]}})).await?;
+    let wished = policy(&["ec2_list_instances", "s3_list_objects"])?;
+    suite::eventually("the policy follows", SETTLED, async || {
+        let found = association(fixture, &space, "tools").await?.context("it is gone")?;
+        let same = found.id == first.id && found.grant.policy.as_ref() == Some(&wished);
+        Ok(if same && hash().await?.0 != first_hash { Ok(()) } else { Err(format!("{found:?}")) })
+    })
+    .await?;
+    // More tools than EKS takes: told, and what is there stays.
+    let all = json!({"region": "us-west-2", "writes": "Allow", "sensitive": "Allow", "bedrock": {"models": ["a.b"]}});
+    space.edit("tools", json!({"tools": null, "server": {"aws": all}})).await?;
+    let message = space.condition("tools", "Accepted=False/PolicyTooLarge", SOON).await?;
+    ensure!(message.contains("EKS takes 2048") && message.contains("spec.tools.deny"), "{message}");
+    ensure!(association(fixture, &space, "tools").await?.is_some_and(|found| found.grant.policy == Some(wished)));
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    gone(&space, "tools", SETTLED).await
 }
 
 pub(crate) async fn taken_out(fixture: &Fixture) -> Result<()> {

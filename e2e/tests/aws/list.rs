@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, path::Path};
 
 use anyhow::{Context, Result, ensure};
-use mcp_aws_policy::{Kind, On, TOOLS};
+use mcp_aws_policy::{Kind, On, Settings, TOOLS};
 use mcp_e2e::{install::repository, ministack::REGION, suite::server::Server};
 use serde_json::{Value, json};
 
@@ -46,6 +46,33 @@ pub(crate) async fn stable(f: &Fixture) -> Result<()> {
     println!("all {} tools: a model reads {} tokens", all.len(), for_a_model(all.values()));
     let text = serde_json::to_string_pretty(&sorted(&serde_json::to_value(&all)?))? + "\n";
     same(&repository().join("e2e/tests/aws/tools.json"), &text)
+}
+
+/// The tools that a server has are those for which the operator makes a session policy.
+pub(crate) async fn chosen(_: &Fixture) -> Result<()> {
+    let names = |text: &str| -> Vec<String> { text.split(',').map(str::to_owned).collect() };
+    let (free, some) =
+        ("aws_whoami,s3_get_object,ec2_stop_instance", "aws_whoami,s3_get_object,ec2_stop_instance,bedrock_converse");
+    let everything = Settings { writes: true, sensitive: true, models: true, ..Settings::default() };
+    let cases: [(&[&str], Settings); 5] = [
+        (&["--writes", "allow"], Settings { writes: true, ..Settings::default() }),
+        (&["--allow-tools", free], Settings { allow: names(free), ..Settings::default() }),
+        (
+            &["--sensitive", "allow", "--deny-tools", "logs_query"],
+            Settings { deny: names("logs_query"), sensitive: true, ..Settings::default() },
+        ),
+        (&["--sensitive", "allow", "--writes", "consent", "--bedrock-models", "a.b"], everything.clone()),
+        (
+            &["--writes", "allow", "--bedrock-models", "a.b", "--allow-tools", some, "--deny-tools", "aws_whoami"],
+            Settings { allow: names(some), deny: names("aws_whoami"), sensitive: false, ..everything },
+        ),
+    ];
+    for (flags, settings) in cases {
+        let environment = [("AWS_REGION", REGION), ("AWS_EC2_METADATA_DISABLED", "true")];
+        let tools = Server::start(&binary(), flags, &environment).await?.tools().await?;
+        ensure!(tools.keys().map(String::as_str).eq(settings.tools()), "{flags:?}: {:?}", tools.keys());
+    }
+    Ok(())
 }
 
 /// The same JSON with sorted keys, however maps are ordered in this build.

@@ -4,9 +4,11 @@
 //! operator and the documentation can read the table without compiling one. Calls nothing.
 
 mod policy;
+mod session;
 mod table;
 
 pub use policy::{Policy, Scope, Statement, UnknownTool, policy};
+pub use session::{Settings, session};
 pub use table::{ALWAYS_ALLOWED, TOOLS};
 
 /// When a tool is there.

@@ -476,3 +476,21 @@ async fn what_is_gone_and_was_never_described_is_not_waited_for() {
     }
     assert_eq!(aws.inner().changed(Call::Create), 1, "{:#?}", aws.inner().log());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_follows_the_tools_costs_one_update_a_change() {
+    let of = |tools: &[&str]| {
+        let policy = mcp_aws_policy::session(tools.iter().copied(), &mcp_aws_policy::Scope::default()).unwrap();
+        wish(Grant { policy: Some(policy), disable_session_tags: true, ..grant(READER) })
+    };
+    let fake = Fake::new();
+    fake.lag(2);
+    let mut operator = Operator::default();
+    let steps = [of(&["s3_list_objects"]), of(&["s3_list_objects", "ec2_list_instances"]), of(&["aws_whoami"])];
+    for wish in steps.iter().flat_map(|wish| [wish, wish]) {
+        operator.settle(&fake, Some(wish)).await;
+    }
+    assert_eq!(counts(&fake), [1, 2, 0, 0], "{:#?}", fake.log());
+    operator.settle(&fake, None).await;
+    assert_eq!(fake.associations(), []);
+}

@@ -113,11 +113,13 @@ fn words(foreign: &Foreign) -> String {
 
 /// What status holds of an association.
 fn status(found: &Association) -> IdentityStatus {
+    let policy = found.grant.policy.as_deref();
     IdentityStatus {
         association_id: Some(found.id.clone()),
         association_arn: Some(found.arn.clone()),
         role_arn: Some(found.grant.role_arn.clone()),
-        policy_hash: found.grant.policy.as_deref().map(token::of_policy),
+        policy_hash: policy.map(token::of_policy),
+        policy_size: policy.map(|policy| i32::try_from(policy.chars().count()).unwrap_or(i32::MAX)),
         external_id: found.external_id.clone(),
     }
 }

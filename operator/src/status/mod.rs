@@ -169,7 +169,7 @@ fn unaccepted(verdict: &Verdict) -> Option<(Reason, String)> {
             let lines: Vec<_> =
                 problems.iter().map(|problem| format!("{}: {}", problem.field, problem.message)).collect();
             // What can never be weighs more than what somebody may allow, and that more than what will be.
-            let weight = [Reason::InvalidSpec, Reason::ClassDenied, Reason::NotYetSupported];
+            let weight = [Reason::InvalidSpec, Reason::PolicyTooLarge, Reason::ClassDenied, Reason::NotYetSupported];
             let heaviest = weight.into_iter().find(|reason| problems.iter().any(|problem| problem.reason == *reason));
             Some((heaviest.unwrap_or(Reason::InvalidSpec), lines.join("; ")))
         }
@@ -229,7 +229,10 @@ fn readiness(
             (false, Reason::Paused, "no pod was started, because spec.paused is true".to_owned())
         }
         (_, Some((reason, message))) if serving => (false, reason, message),
-        (Some((Reason::InvalidSpec | Reason::ClassDenied | Reason::NotYetSupported, why)), None) if serving => (
+        (
+            Some((Reason::InvalidSpec | Reason::PolicyTooLarge | Reason::ClassDenied | Reason::NotYetSupported, why)),
+            None,
+        ) if serving => (
             true,
             verified.serving(),
             format!("{}, of the last valid spec; the current one is not accepted: {why}", verified.count(rollout)),

@@ -5,7 +5,7 @@ use mcp_crds::{
     identity::{Adoption, DeletionPolicy, SessionPolicyType},
 };
 
-use super::Problems;
+use super::{Problems, session_policy};
 use crate::identity::{Grant, associations::POLICY};
 
 /// What the pods shall have in AWS.
@@ -31,18 +31,12 @@ pub(super) fn identity(spec: &McpServerSpec, problems: &mut Problems) -> Option<
         problems.not_yet("spec.identity.role", "the operator makes no roles yet: name one that exists in roleArn");
     }
     let policy = match &identity.session_policy {
-        Some(session) if session.type_ == SessionPolicyType::FromTools => {
-            let message = "session policies are not made from the tools yet: use type Inline with what \
-                           `mcp-aws iam-policy --tools …` prints, or None";
-            problems.not_yet("spec.identity.sessionPolicy.type", message);
-            None
+        Some(session) if session.type_ == SessionPolicyType::FromTools => session_policy::from_tools(spec, problems),
+        Some(session) if session.type_ == SessionPolicyType::Inline => {
+            session.policy.clone().inspect(|policy| check(policy, problems))
         }
-        Some(session) if session.type_ == SessionPolicyType::Inline => session.policy.clone(),
         _ => None,
     };
-    if let Some(policy) = &policy {
-        check(policy, problems);
-    }
     let role_arn = identity.role_arn.clone().unwrap_or_default();
     if role_arn.is_empty() && identity.role.is_none() {
         problems.add("spec.identity", "names no role: set roleArn");
@@ -57,8 +51,10 @@ fn check(policy: &str, problems: &mut Problems) {
     const FIELD: &str = "spec.identity.sessionPolicy.policy";
     let length = policy.chars().count();
     if length > POLICY {
-        problems
-            .add(FIELD, format!("has {length} characters, and EKS takes {POLICY}: name fewer actions or resources"));
+        problems.too_large(
+            FIELD,
+            format!("has {length} characters, and EKS takes {POLICY}: name fewer actions or resources"),
+        );
     }
     let object = serde_json::from_str::<serde_json::Value>(policy).is_ok_and(|policy| policy.is_object());
     if !object {

@@ -16,6 +16,7 @@ mod resources;
 mod runs;
 mod scaling;
 mod scheduling;
+mod session_policy;
 mod state;
 mod volumes;
 
@@ -139,6 +140,11 @@ impl Problems {
     /// Adds what is right, and cannot be done by this version.
     fn not_yet(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::NotYetSupported });
+    }
+
+    /// Adds a session policy that EKS would not take.
+    fn too_large(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into(), reason: Reason::PolicyTooLarge });
     }
 
     /// Adds a problem for every key that stands more than once.
