@@ -35,6 +35,7 @@ use mcp_operator::identity::{
     eks::{Eks, Settings},
     plan::{Foreign, Intent, Late, SETTLE, Wish},
     pursue::{Memory, Outcome, pursue},
+    sweep::{Servers, Sweep},
 };
 use tokio::{net::TcpListener, sync::Mutex};
 
@@ -103,6 +104,7 @@ fn main() -> ExitCode {
         ("a change that EKS takes and does not make is told, not asked for again and again", |f| {
             ignored(f).boxed_local()
         }),
+        ("what a deleted server left is swept, and what others made is not", |f| swept(f).boxed_local()),
         ("what others made is left alone, and the key is not taken twice", |f| foreign(f).boxed_local()),
         ("what is at rest is not asked for again", |f| rest(f).boxed_local()),
         ("what is not there has a class of its own, and so has a missing cluster", |f| missing(f).boxed_local()),
@@ -220,6 +222,43 @@ async fn policy(fixture: &Fixture) -> Result<()> {
     ensure!(writes == [Call::Delete, Call::Create] && after.id != before.id, "{writes:?} {after:?}");
     ensure!(after.grant == plain.grant);
     lose(eks, &plain).await.map(drop)
+}
+
+/// One namespace without a server.
+struct Swept;
+
+impl Servers for Swept {
+    fn exists(&self, _: &Key) -> bool {
+        false
+    }
+
+    fn watches(&self, namespace: &str) -> bool {
+        namespace == "swept"
+    }
+
+    fn leads(&self) -> bool {
+        true
+    }
+}
+
+async fn swept(fixture: &Fixture) -> Result<()> {
+    let eks = &fixture.eks;
+    let of = |name: &str| -> Wish {
+        let owner = Owner { namespace: "swept".to_owned(), ..wish(name, grant("reader")).owner };
+        let key = Key { namespace: "swept".to_owned(), service_account: name.to_owned() };
+        Wish { owner, key, ..wish(name, grant("reader")) }
+    };
+    let (orphan, _) = have(eks, &of("orphan")).await?;
+    let key = of("theirs").key;
+    let theirs = New { key, grant: grant("admin"), tags: [].into(), token: "a-token-of-theirs".to_owned() };
+    let theirs = eks.create(&theirs).await?;
+    let mut sweep = Sweep::default();
+    ensure!(sweep.round(eks, CLUSTER, &Swept).await?.is_empty(), "the first round deletes nothing");
+    let deleted = sweep.round(eks, CLUSTER, &Swept).await?;
+    ensure!(deleted == [orphan], "{deleted:?}");
+    ensure!(sweep.round(eks, CLUSTER, &Swept).await?.is_empty());
+    ensure!(eks.known(&of("orphan").key).await?.is_empty() && eks.describe(&theirs.id).await? == theirs);
+    Ok(eks.delete(&theirs.id).await?)
 }
 
 async fn ignored(fixture: &Fixture) -> Result<()> {

@@ -20,7 +20,7 @@ use crate::{
     admin::{self, Health},
     client,
     context::Context,
-    controller::{self, backoff::Backoff, pace::Pace, watches},
+    controller::{self, backoff::Backoff, pace::Pace, sweep, watches},
     debug::{self, Debug},
     desired::Defaults,
     events::Events,
@@ -113,6 +113,11 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
     let (admin_listen, concurrency, lease) =
         (settings.admin_listen, settings.concurrency, settings.leader_elect_name.clone());
     let servers = watches.server_store.clone();
+    let sweep = {
+        let (context, servers, listed) = (context.clone(), servers.clone(), listed.clone());
+        let watched = settings.watch_namespace.clone();
+        async move { sweep::run(&context, &servers, watched.as_deref(), listed).await }
+    };
     let debug = debug::routes(Debug { context: context.clone(), listed, servers, settings, logs, started });
     let stop = stop.boxed().shared();
     let bound = stop.clone().then(|()| sleep(FINISH));
@@ -120,6 +125,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         ended = admin::serve(admin_listen, health, metrics.clone(), debug) => return ended,
         () = count_terms(&metrics, &lease, &leadership) => anyhow::bail!("nobody tells who leads any more: this is a bug, please report it with the log"),
         () = ended(election.as_mut()) => anyhow::bail!("the election ended by itself: this is a bug, please report it with the log"),
+        () = sweep => anyhow::bail!("the sweep of associations ended by itself: this is a bug, please report it with the log"),
         () = controller::run(watches, context, concurrency, stop) => {}
         () = bound => warn!(after_seconds = FINISH.as_secs(), "reconciles under way are cut off"),
     }

@@ -6,6 +6,7 @@ mod identity;
 pub mod pace;
 pub mod publish;
 pub mod reconcile;
+pub mod sweep;
 pub mod watches;
 
 use std::{sync::Arc, time::Duration};

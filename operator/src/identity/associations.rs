@@ -167,6 +167,11 @@ pub trait Associations: Send + Sync {
         async move { of_key(self, &key).await }.boxed()
     }
 
+    /// Everything listed of the cluster, which may be minutes old, likewise.
+    fn all(&self) -> Answer<'_, Vec<Summary>> {
+        of_cluster(self).boxed()
+    }
+
     /// A description that may be minutes old, likewise.
     fn described(&self, id: &str) -> Answer<'_, Association> {
         self.describe(id)

@@ -251,6 +251,17 @@ impl<A: Associations> Associations for Cached<A> {
         async move { self.of_list(&key).await }.boxed()
     }
 
+    fn all(&self) -> Answer<'_, Vec<Summary>> {
+        async move {
+            let mut list = self.list.lock().await;
+            if list.as_ref().is_none_or(|list| list.asked.elapsed() >= LISTED) {
+                *list = Some(self.ask().await?);
+            }
+            Ok(list.iter().flat_map(|list| list.by_key.values().flatten().cloned()).collect())
+        }
+        .boxed()
+    }
+
     fn described(&self, id: &str) -> Answer<'_, Association> {
         let kept = self.memory(|memory| {
             let (at, known) = memory.described.get(id)?;

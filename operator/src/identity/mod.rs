@@ -14,6 +14,7 @@ pub mod fake;
 pub mod owner;
 pub mod plan;
 pub mod pursue;
+pub mod sweep;
 pub mod tend;
 pub mod token;
 

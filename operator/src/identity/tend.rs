@@ -16,6 +16,7 @@ use super::{
     Association, Associations, Failure, Key, Owner,
     plan::{Foreign, Intent, Late, Wish, Written},
     pursue::{Memory, Outcome, pursue},
+    sweep::{Servers, Sweep},
     token::hash,
 };
 
@@ -131,6 +132,11 @@ impl Tending {
     pub async fn leave(&self, owner: &Owner, key: &Key) -> Result<bool, Failure> {
         let known = self.recall(&owner.uid);
         self.end(owner, known, pursue_to(self.aws.as_ref(), Intent::Leave(owner), key).await)
+    }
+
+    /// One round of the sweep for associations whose servers are gone. Returns what it deleted.
+    pub async fn sweep(&self, sweep: &mut Sweep, servers: &dyn Servers) -> Result<Vec<Association>, Failure> {
+        sweep.round(self.aws.as_ref(), &self.cluster, servers).await
     }
 
     fn end(&self, owner: &Owner, known: Known, outcome: Result<Outcome, Failure>) -> Result<bool, Failure> {
