@@ -43,7 +43,7 @@ const CLUSTER: &str = "prod";
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 /// Namespaces whose servers may have roles of the suite.
-const ALLOWED: [&str; 6] = ["team", "taken-out", "taken", "killed", "revoked", "from-tools"];
+const ALLOWED: [&str; 7] = ["team", "taken-out", "taken", "killed", "revoked", "from-tools", "proven"];
 
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -120,6 +120,7 @@ fn main() -> ExitCode {
             "an identity taken out of the spec takes association and finalizer along, and without one there is neither",
             |f| associated::taken_out(f).boxed_local(),
         ),
+        ("pods that lack their credentials are told and replaced once", |f| associated::proven(f).boxed_local()),
         ("what the pods may do follows the tools, and more than EKS takes is told", |f| {
             associated::from_tools(f).boxed_local()
         }),

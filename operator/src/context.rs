@@ -83,7 +83,7 @@ pub struct Stores {
     pub deployments: Store<Deployment>,
     /// PodDisruptionBudgets with our label.
     pub disruption_budgets: Store<PodDisruptionBudget>,
-    /// Pods with our label, without their spec.
+    /// Pods with our label; of their spec no more than what EKS has put into it.
     pub pods: Store<Pod>,
     /// What kubelet says of those in Events alone.
     pub said: Said,

@@ -196,6 +196,8 @@ reasons! {
     Associated,
     /// The association is being made, changed or settled; pods wait for it.
     WaitingForAssociation,
+    /// Pods lack the credentials that EKS puts into those that start after their association.
+    PodsPredateAssociation,
     /// The ServiceAccount has an association that is not of this server; no pod starts.
     ForeignAssociation,
     /// The operator does not know which EKS cluster this is.

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
 use kube::{
-    ResourceExt,
-    api::{DeleteParams, Patch, PatchParams},
+    Api, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use mcp_aws_policy::{Scope, session};
 use mcp_e2e::{
@@ -172,6 +173,66 @@ pub(crate) async fn from_tools(fixture: &Fixture) -> Result<()> {
     let message = space.condition("tools", "Accepted=False/PolicyTooLarge", SOON).await?;
     ensure!(message.contains("EKS takes 2048") && message.contains("spec.tools.deny"), "{message}");
     ensure!(association(fixture, &space, "tools").await?.is_some_and(|found| found.grant.policy == Some(wished)));
+    space.servers().delete("tools", &DeleteParams::default()).await?;
+    gone(&space, "tools", SETTLED).await
+}
+
+/// A pod of the server as its ReplicaSet would make it: with what EKS puts into it, or without.
+async fn pod(space: &Space, name: &str, hash: &str, carries: bool) -> Result<()> {
+    let (env, volumes) = if carries {
+        let token = json!({"serviceAccountToken": {"audience": "pods.eks.amazonaws.com", "path": "token"}});
+        (
+            json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]),
+            json!([{"name": "eks-pod-identity-token", "projected": {"sources": [token]}}]),
+        )
+    } else {
+        (json!([]), json!([]))
+    };
+    let pod = serde_json::from_value(json!({
+        "metadata": {
+            "name": name,
+            "labels": {"app.kubernetes.io/managed-by": "mcp-eks", "mcp-eks.dev/server": "tools"},
+            "annotations": {IDENTITY_HASH: hash},
+        },
+        "spec": {
+            "serviceAccountName": "tools",
+            "automountServiceAccountToken": false,
+            "containers": [{"name": "server", "image": "ghcr.io/acme/tools:1", "env": env}],
+            "volumes": volumes,
+        },
+    }))?;
+    let pods: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    pods.create(&PostParams::default(), &pod).await?;
+    Ok(())
+}
+
+/// Pods without credentials are told and replaced once; with them all is well.
+pub(crate) async fn proven(fixture: &Fixture) -> Result<()> {
+    let space = Space::create(&fixture.cluster.client(), "proven").await?;
+    space.apply("tools", server("reader")).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SETTLED).await?;
+    let first = suite::eventually("pods may start", SOON, async || {
+        Ok(template(&space, "tools").await?.filter(|hash| !hash.is_empty()).ok_or_else(|| "no hash".to_owned()))
+    })
+    .await?;
+    pod(&space, "tools-early", &first, false).await?;
+    let message = space.condition("tools", "IdentityReady=False/PodsPredateAssociation", SOON).await?;
+    ensure!(message.contains("tools-early"), "{message}");
+    let second = suite::eventually("pods start anew", SOON, async || {
+        Ok(template(&space, "tools").await?.filter(|hash| *hash != first).ok_or_else(|| first.clone()))
+    })
+    .await?;
+    // Those of the old template are on their way out; a new one that lacks them too is told, and not replaced again.
+    space.condition("tools", "IdentityReady=True/Associated", SOON).await?;
+    pod(&space, "tools-late", &second, false).await?;
+    let message = space.condition("tools", "IdentityReady=False/PodsPredateAssociation", SOON).await?;
+    ensure!(message.contains("tools-late") && message.contains("replaced once"), "{message}");
+    let pods: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
+    pods.delete("tools-late", &DeleteParams::default().grace_period(0)).await?;
+    pod(&space, "tools-fine", &second, true).await?;
+    space.condition("tools", "IdentityReady=True/Associated", SOON).await?;
+    ensure!(template(&space, "tools").await?.as_ref() == Some(&second), "pods were replaced again");
+    rests(fixture).await?;
     space.servers().delete("tools", &DeleteParams::default()).await?;
     gone(&space, "tools", SETTLED).await
 }

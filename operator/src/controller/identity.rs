@@ -28,6 +28,7 @@ use crate::{
         Key,
         cached::LISTED,
         plan::Wish,
+        proof,
         tend::{AGAIN, Published, State, Tending},
         token,
     },
@@ -35,6 +36,9 @@ use crate::{
     status::identity::Identity,
     vocabulary::{FINALIZER, IDENTITY_HASH},
 };
+
+/// Annotation of a ServiceAccount that gives its pods a role by the older mechanism.
+const IRSA: &str = "eks.amazonaws.com/role-arn";
 
 /// What came of the association's part of a pass.
 #[derive(Debug, Default)]
@@ -130,7 +134,8 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
         let holds = settled.is_none() && identity.holds;
         Identity { holds, status: identity.status.or_else(|| last.clone()), ..identity }
     };
-    wanted.hash.clone_from(&settled);
+    // With its count of replacements: without it pods would be replaced when AWS does not answer.
+    wanted.hash = settled.as_ref().and_then(|_| annotated(observed));
     let Some(tending) = &context.identity else {
         return Tended { identity: Some(told(Identity::not_configured())), ..Tended::default() };
     };
@@ -145,8 +150,11 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
     }
     match step(context, tending, server, wanted, &published).await {
         Ok(state) => {
+            let mut identity = Identity::of(&state);
             if let State::Ready(found) = &state {
-                wanted.hash = Some(token::hash(found));
+                let proof = proof::judge(&observed.pods, annotated(observed).as_deref(), &token::hash(found));
+                identity = identity.proven(&proof, irsa(observed));
+                wanted.hash = Some(proof.annotation);
             }
             let again = match &state {
                 State::Ready(_) => resync(&owner),
@@ -154,7 +162,7 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
                 State::Coming(..) => AGAIN,
                 State::Foreign(_) => LISTED,
             };
-            Tended { identity: Some(told(Identity::of(&state))), again: Some(again), ..Tended::default() }
+            Tended { identity: Some(told(identity)), again: Some(again), ..Tended::default() }
         }
         Err(error) => {
             let identity = Some(told(Identity::failed(&error)));
@@ -229,14 +237,21 @@ async fn finalizers_of(context: &Context, server: &McpServer, finalizers: &[&str
 
 /// What was published of the association.
 fn published(observed: &Observed) -> Published {
-    let template = |object: &Value| {
-        let annotations = object.pointer("/spec/template/metadata/annotations")?;
-        Some(annotations.get(IDENTITY_HASH)?.as_str()?.to_owned())
-    };
     Published {
         id: observed.status.identity.as_ref().and_then(|identity| identity.association_id.clone()),
-        hash: observed.live.get(&ChildKind::Deployment).and_then(template),
+        hash: annotated(observed).map(|annotation| proof::hash_of(&annotation).to_owned()),
     }
+}
+
+/// The annotation of the pod template: the hash, and whether pods were replaced for lack of credentials.
+fn annotated(observed: &Observed) -> Option<String> {
+    let annotations = observed.live.get(&ChildKind::Deployment)?.pointer("/spec/template/metadata/annotations")?;
+    Some(annotations.get(IDENTITY_HASH)?.as_str()?.to_owned())
+}
+
+/// The role that the ServiceAccount has by IRSA, which is not ours.
+fn irsa(observed: &Observed) -> Option<&str> {
+    observed.live.get(&ChildKind::ServiceAccount)?.pointer("/metadata/annotations")?.get(IRSA)?.as_str()
 }
 
 /// When a server that is at rest is looked at again, each at another time.

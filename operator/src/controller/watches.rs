@@ -35,6 +35,7 @@ use self::quiet::{First, news, replaced};
 use crate::{
     context::{Optional, Stores},
     desired::{roll, scaled_object},
+    identity::proof,
     index::Index,
     keeper,
     kubelet::{self, Said},
@@ -160,7 +161,9 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
     let (deployment_store, deployments) = reflect::<Deployment>(client, listed.add("deployments"), children(), |_| ());
     let (budget_store, disruption_budgets) =
         reflect::<PodDisruptionBudget>(client, listed.add("poddisruptionbudgets"), children(), |_| ());
-    let (pod_store, pods) = reflect::<Pod>(client, listed.add("pods"), children(), |pod| pod.spec = None);
+    let (pod_store, pods) = reflect::<Pod>(client, listed.add("pods"), children(), |pod| {
+        pod.spec = pod.spec.take().and_then(proof::kept);
+    });
     let pods_by_server = Index::<Pod>::new(|pod| pod.labels().get(SERVER_LABEL).cloned().into_iter().collect());
     let others = watcher::Config::default().fields(OTHER_CONFIG_MAPS);
     let (config_map_store, config_maps) =

@@ -13,6 +13,7 @@ mod examples;
 pub mod fake;
 pub mod owner;
 pub mod plan;
+pub mod proof;
 pub mod pursue;
 pub mod sweep;
 pub mod tend;

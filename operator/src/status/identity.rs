@@ -5,7 +5,7 @@ use mcp_crds::status::IdentityStatus;
 use super::conditions::Truth;
 use crate::{
     error::Error,
-    identity::{Association, plan::Foreign, tend::State, token},
+    identity::{Association, plan::Foreign, proof::Proof, tend::State, token},
     vocabulary::Reason,
 };
 
@@ -47,6 +47,33 @@ impl Identity {
             "no association is made"
         };
         Self { stalls: true, ..Self::not_yet(Reason::ClassDenied, format!("{why}; {rest}")) }
+    }
+
+    /// The same, as far as the pods prove it: some lack credentials, or get those of another mechanism.
+    #[must_use]
+    pub fn proven(mut self, proof: &Proof, irsa: Option<&str>) -> Self {
+        if let Some(first) = proof.lacking.first() {
+            let rest = match proof.lacking.len() {
+                1 => String::new(),
+                all => format!(" and {} more", all - 1),
+            };
+            let next = match (proof.fargate, proof.anew) {
+                (true, _) => "Fargate knows no Pod Identity: let them run on other nodes (spec.scheduling)",
+                (false, false) => "they may have been admitted before it, and are replaced once",
+                (false, true) => {
+                    "they were replaced once, which did not help: see that EKS may change pods (its webhook), and that the \
+                     add-on eks-pod-identity-agent runs on their nodes; then restart the Deployment"
+                }
+            };
+            self.message = format!("{}; but pod {first}{rest} carries no credentials of it: {next}", self.message);
+            (self.truth, self.reason) = (Truth::False, Reason::PodsPredateAssociation);
+        }
+        if let Some(role) = irsa {
+            let warning = "the ServiceAccount has the annotation eks.amazonaws.com/role-arn (IRSA), and SDKs may take that \
+                           role instead: take it off";
+            self.message = format!("{}; {warning} ({role})", self.message);
+        }
+        self
     }
 
     /// Something comes first.
