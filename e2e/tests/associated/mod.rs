@@ -177,33 +177,28 @@ pub(crate) async fn from_tools(fixture: &Fixture) -> Result<()> {
     gone(&space, "tools", SETTLED).await
 }
 
-/// A pod of the server as its ReplicaSet would make it: with what EKS puts into it, or without.
-async fn pod(space: &Space, name: &str, hash: &str, carries: bool) -> Result<()> {
-    let (env, volumes) = if carries {
+/// A pod of the server as its ReplicaSet would make it now: with what EKS puts into it, or without.
+async fn pod(space: &Space, name: &str, carries: bool) -> Result<()> {
+    let deployment = space.deployments().get("tools").await?;
+    let mut pod = serde_json::to_value(deployment.spec.context("no spec")?.template)?;
+    pod["metadata"]["name"] = json!(name);
+    if carries {
         let token = json!({"serviceAccountToken": {"audience": "pods.eks.amazonaws.com", "path": "token"}});
-        (
-            json!([{"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"}]),
-            json!([{"name": "eks-pod-identity-token", "projected": {"sources": [token]}}]),
-        )
-    } else {
-        (json!([]), json!([]))
-    };
-    let pod = serde_json::from_value(json!({
-        "metadata": {
-            "name": name,
-            "labels": {"app.kubernetes.io/managed-by": "mcp-eks", "mcp-eks.dev/server": "tools"},
-            "annotations": {IDENTITY_HASH: hash},
-        },
-        "spec": {
-            "serviceAccountName": "tools",
-            "automountServiceAccountToken": false,
-            "containers": [{"name": "server", "image": "ghcr.io/acme/tools:1", "env": env}],
-            "volumes": volumes,
-        },
-    }))?;
+        let volume = json!({"name": "eks-pod-identity-token", "projected": {"sources": [token]}});
+        let variable =
+            json!({"name": "AWS_CONTAINER_CREDENTIALS_FULL_URI", "value": "http://169.254.170.23/v1/credentials"});
+        add(&mut pod["spec"]["volumes"], volume);
+        add(&mut pod["spec"]["containers"][0]["env"], variable);
+    }
     let pods: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
-    pods.create(&PostParams::default(), &pod).await?;
+    pods.create(&PostParams::default(), &serde_json::from_value(pod)?).await?;
     Ok(())
+}
+
+/// One more of a list that may not be there.
+fn add(list: &mut Value, item: Value) {
+    let items = list.as_array().cloned().unwrap_or_default();
+    *list = items.into_iter().chain([item]).collect();
 }
 
 /// Pods without credentials are told and replaced once; with them all is well.
@@ -215,7 +210,7 @@ pub(crate) async fn proven(fixture: &Fixture) -> Result<()> {
         Ok(template(&space, "tools").await?.filter(|hash| !hash.is_empty()).ok_or_else(|| "no hash".to_owned()))
     })
     .await?;
-    pod(&space, "tools-early", &first, false).await?;
+    pod(&space, "tools-early", false).await?;
     let message = space.condition("tools", "IdentityReady=False/PodsPredateAssociation", SOON).await?;
     ensure!(message.contains("tools-early"), "{message}");
     let second = suite::eventually("pods start anew", SOON, async || {
@@ -224,12 +219,12 @@ pub(crate) async fn proven(fixture: &Fixture) -> Result<()> {
     .await?;
     // Those of the old template are on their way out; a new one that lacks them too is told, and not replaced again.
     space.condition("tools", "IdentityReady=True/Associated", SOON).await?;
-    pod(&space, "tools-late", &second, false).await?;
+    pod(&space, "tools-late", false).await?;
     let message = space.condition("tools", "IdentityReady=False/PodsPredateAssociation", SOON).await?;
     ensure!(message.contains("tools-late") && message.contains("replaced once"), "{message}");
     let pods: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
     pods.delete("tools-late", &DeleteParams::default().grace_period(0)).await?;
-    pod(&space, "tools-fine", &second, true).await?;
+    pod(&space, "tools-fine", true).await?;
     space.condition("tools", "IdentityReady=True/Associated", SOON).await?;
     ensure!(template(&space, "tools").await?.as_ref() == Some(&second), "pods were replaced again");
     rests(fixture).await?;
