@@ -1,7 +1,8 @@
 //! From ready to gone: signals, readiness, and the order in which a server ends.
 //!
-//! SIGTERM → not ready → grace (load balancers notice) → no new connections, calls under way finish → streams and calls
-//! that are still there at the end of the drain are cut → exit. A second signal ends it at once.
+//! SIGTERM → not ready, no new sessions → grace (load balancers notice) → where there are sessions, until the last has
+//! ended → no new connections, calls under way finish → what is still there at the end of the drain is cut → exit. A second
+//! signal ends it at once.
 
 use std::{
     io,

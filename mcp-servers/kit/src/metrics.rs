@@ -56,6 +56,11 @@ struct OpenLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct AwsLabels {
     service: String,
     operation: String,
@@ -100,6 +105,15 @@ pub(crate) struct Metrics {
     pools: Pools,
     audit: AuditCounters,
     operations: Family<OperationLabels, Histogram>,
+    sessions: Sessions,
+}
+
+/// What is counted of sessions.
+#[derive(Debug)]
+struct Sessions {
+    open: Gauge,
+    ended: Family<ReasonLabels, Counter>,
+    refused: Family<ReasonLabels, Counter>,
 }
 
 /// What is counted of the audit.
@@ -164,6 +178,7 @@ impl Metrics {
         registry.register("mcp_breaker_open", "1 while a circuit breaker is open or on trial", open.clone());
         let (aws, pools) = (Aws::new(&mut registry), Pools::new(&mut registry));
         let audit = AuditCounters::new(&mut registry);
+        let sessions = Sessions::new(&mut registry);
         let operations = Family::<OperationLabels, Histogram>::new_with_constructor(coarse);
         registry.register(
             "mcp_server_operation_duration_seconds",
@@ -185,6 +200,7 @@ impl Metrics {
             pools,
             audit,
             operations,
+            sessions,
         }
     }
 
@@ -203,6 +219,20 @@ impl Metrics {
 
     pub(crate) fn audit_failing(&self, sink: &'static str, failing: bool) {
         self.audit.failing.get_or_create(&SinkLabels { sink }).set(i64::from(failing));
+    }
+
+    pub(crate) fn session_opened(&self) {
+        self.sessions.open.inc();
+    }
+
+    pub(crate) fn session_ended(&self, reason: &'static str) {
+        self.sessions.open.dec();
+        self.sessions.ended.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    /// A session that was asked for and not opened.
+    pub(crate) fn session_refused(&self, reason: &'static str) {
+        self.sessions.refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     /// A call of an AWS service that ended.
@@ -296,6 +326,16 @@ impl Aws {
         }
         let other = || "other".to_owned();
         AwsLabels { service: other(), operation: other(), region: other() }
+    }
+}
+
+impl Sessions {
+    fn new(registry: &mut Registry) -> Self {
+        let (open, ended, refused) = (Gauge::default(), Family::default(), Family::default());
+        registry.register("mcp_sessions_open", "Sessions of the 2025 revisions that are open", open.clone());
+        registry.register("mcp_sessions_ended", "Sessions that ended, by why", ended.clone());
+        registry.register("mcp_sessions_refused", "Sessions that were not opened, by why", refused.clone());
+        Self { open, ended, refused }
     }
 }
 

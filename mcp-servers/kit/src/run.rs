@@ -17,7 +17,7 @@ use crate::{
     call::Pipeline,
     health,
     http::{
-        self, AllowList, Door,
+        self, AllowList, Door, Keeper,
         listen::{self, Limits},
     },
     lifecycle::{Lifecycle, Signals, for_calls},
@@ -76,6 +76,7 @@ pub(crate) fn start<S: Server, H: ServerHandler>(speaker: impl FnOnce(Arc<Adapte
         .after_help(identity.examples)
         .args(S::flags())
         .args(common_flags())
+        .args(settings::session_flags())
         .args(settings::access_flags())
         .args(settings::token_flags())
         .args(settings::write_flags())
@@ -162,15 +163,20 @@ async fn over_http<H: ServerHandler>(
     let access = Arc::new(access);
     let allow =
         AllowList { hosts: settings.allowed_hosts, any_ip: settings.any_ip_host, origins: settings.allowed_origins };
+    let keeper = settings.sessions.map(|sessions| Arc::new(Keeper::new(sessions, Arc::clone(&metrics))));
     let health_routes = health::routes(Arc::clone(&lifecycle), Arc::clone(&metrics));
     let routes = http::routes(
         &handler,
         direct,
         metrics,
         Door { allow, access: Arc::clone(&access), audit },
+        keeper.clone(),
         Arc::clone(&lifecycle),
     );
     tokio::spawn(access.refresh(lifecycle.cut.clone()));
+    if let Some(keeper) = keeper.clone() {
+        tokio::spawn(async move { keeper.tend().await });
+    }
     // Health is served to the very end: it is how others learn that the end has begun.
     tokio::spawn(listen::serve(health, health_routes, Limits::STANDARD, lifecycle.cut.clone()));
     let mut serving = tokio::spawn(listen::serve(main, routes, Limits::STANDARD, lifecycle.closing.clone()));
@@ -181,12 +187,23 @@ async fn over_http<H: ServerHandler>(
     let stop = signals.next().await;
     tracing::info!(?stop, drain = ?settings.drain, "shutting down; a second signal ends it at once");
     lifecycle.set_ready(false);
+    if let Some(keeper) = &keeper {
+        keeper.close();
+    }
     let end = async {
         tokio::time::sleep(stop.grace(settings.drain)).await;
-        lifecycle.closing.cancel();
-        if tokio::time::timeout(for_calls(stop, settings.drain), &mut serving).await.is_err() {
-            tracing::warn!("calls or streams were still open at the end of the drain and are cut");
+        let ended = async {
+            // Whoever is in a session comes back on new connections.
+            if let Some(keeper) = &keeper {
+                keeper.drained().await;
+            }
+            lifecycle.closing.cancel();
+            let _ = (&mut serving).await;
+        };
+        if tokio::time::timeout(for_calls(stop, settings.drain), ended).await.is_err() {
+            tracing::warn!("calls, streams or sessions were still open at the end of the drain and are cut");
         }
+        lifecycle.closing.cancel();
         lifecycle.cut.cancel();
         ExitCode::SUCCESS
     };

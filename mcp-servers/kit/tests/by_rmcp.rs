@@ -11,3 +11,5 @@ mod consent;
 mod demo;
 #[path = "offer.rs"]
 mod offer;
+#[path = "sessions.rs"]
+mod sessions;

@@ -41,6 +41,14 @@ pub(super) fn choose(headers: &HeaderMap) -> Result<Form, Refusal> {
     }
 }
 
+/// Whether event streams are admitted, also beside JSON.
+pub(super) fn admits_events(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let admits =
+        |range: &str| ["text/event-stream", "text/*", "*/*"].iter().any(|known| range.eq_ignore_ascii_case(known));
+    values.flat_map(|value| value.split(',')).filter_map(range).any(admits)
+}
+
 /// The media range of one entry, unless its weight is zero.
 fn range(entry: &str) -> Option<&str> {
     let mut parts = entry.split(';').map(str::trim);

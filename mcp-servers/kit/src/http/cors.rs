@@ -32,8 +32,8 @@ pub(super) fn is_preflight(parts: &Parts) -> bool {
     parts.method == Method::OPTIONS && parts.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-/// The answer to that question: POST, and those of the headers it asks for that the protocol knows.
-pub(super) fn preflight(headers: &HeaderMap) -> Response {
+/// The answer to that question: the methods of this server, and those of the headers it asks for that the protocol knows.
+pub(super) fn preflight(headers: &HeaderMap, methods: &'static str) -> Response {
     let asked = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
     let names = asked.flat_map(|value| value.split(',')).map(|name| name.trim().to_ascii_lowercase());
     let allowed: Vec<String> = names
@@ -43,7 +43,7 @@ pub(super) fn preflight(headers: &HeaderMap) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let answer = response.headers_mut();
-    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+    answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
     answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE));
     if let Ok(value) = HeaderValue::try_from(allowed.join(", ")) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, value);
@@ -68,7 +68,7 @@ mod tests {
         let mut asked = HeaderMap::new();
         let names = HeaderValue::from_static("Content-Type, MCP-Protocol-Version,mcp-param-region, x-evil, cookie");
         asked.insert(header::ACCESS_CONTROL_REQUEST_HEADERS, names);
-        let response = super::preflight(&asked);
+        let response = super::preflight(&asked, "POST");
         let granted = response.headers().get(header::ACCESS_CONTROL_ALLOW_HEADERS).unwrap();
         assert_eq!(granted, "content-type, mcp-protocol-version, mcp-param-region");
         assert!(!response.headers().contains_key(header::ACCESS_CONTROL_ALLOW_CREDENTIALS));

@@ -118,14 +118,16 @@ pub(super) struct Direct {
     adapter: Arc<Adapter>,
     /// Tools it may be taken to.
     plain: BTreeSet<&'static str>,
+    /// Whether clients of the older revisions come without a session.
+    legacy: bool,
     cut: CancellationToken,
 }
 
 impl Direct {
-    /// Calls end when `cut` fires.
-    pub(super) fn new(adapter: Arc<Adapter>, cut: CancellationToken) -> Self {
+    /// Calls end when `cut` fires. Without `legacy` it is for clients of the stateless era alone.
+    pub(super) fn new(adapter: Arc<Adapter>, legacy: bool, cut: CancellationToken) -> Self {
         let plain = adapter.registry.tools().filter(|tool| is_plain(tool)).map(|tool| tool.name).collect();
-        Self { adapter, plain, cut }
+        Self { adapter, plain, legacy, cut }
     }
 
     /// What is to be called, if this is such a call.
@@ -135,7 +137,7 @@ impl Direct {
         if message.jsonrpc != "2.0" || message.method != "tools/call" {
             return None;
         }
-        let era = era(&parts.headers, name, &meta)?;
+        let era = era(&parts.headers, name, &meta).filter(|era| self.legacy || *era == Era::Modern)?;
         let mut request = CallToolRequestParams::new(*self.plain.get(name)?);
         request.arguments = arguments;
         Some(Plan { id: message.id, request, meta, era })

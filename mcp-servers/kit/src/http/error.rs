@@ -11,7 +11,11 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use super::{accept::Form, is_error};
+use super::{
+    accept::Form,
+    is_error,
+    sessions::{METHODS, Verdict},
+};
 use crate::access::{Access, Denied, Shortfall};
 
 /// The longest plain-text error that is taken over from rmcp.
@@ -40,6 +44,38 @@ impl Refusal {
     pub(super) fn with_data(mut self, data: Value) -> Self {
         self.data = Some(data);
         self
+    }
+
+    /// Names the request that is refused.
+    pub(super) fn with_id(mut self, id: Option<RequestId>) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// A request that gets no session.
+    pub(super) fn session(verdict: Verdict) -> Self {
+        let later = |seconds: u64| Some(Box::new((header::RETRY_AFTER, HeaderValue::from(seconds))));
+        match verdict {
+            Verdict::Full => {
+                let message = "as many sessions are open as there may be (--max-sessions): end one, or try again later";
+                Self { header: later(10), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+            }
+            Verdict::Closing => {
+                let message = "this server is about to end and opens no more sessions: try again, another takes over";
+                Self { header: later(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, message) }
+            }
+            Verdict::Missing => {
+                let message = "there is no such session: it has ended, or belongs to another caller; initialize again";
+                Self::new(StatusCode::NOT_FOUND, message)
+            }
+        }
+    }
+
+    /// A method of a server with sessions that none of its requests has.
+    pub(super) fn method_of_sessions(method: &Method) -> Self {
+        let message = format!("expected {METHODS}, found {method}");
+        let allow = Some(Box::new((header::ALLOW, HeaderValue::from_static(METHODS))));
+        Self { header: allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, message) }
     }
 
     pub(super) fn method(method: &Method) -> Self {
@@ -109,8 +145,11 @@ impl IntoResponse for Refusal {
 
 /// Says by status and challenge that a scope is missing (RFC 6750, section 3.1), where the answer is not under way already.
 pub(super) fn forbid(mut response: Response, form: Form, shortfall: &Shortfall, access: &Access) -> Response {
+    // In a stream it may be known by now, or not yet.
+    let is_stream = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream");
     if let Some(scope) = shortfall.0.get()
         && form == Form::Json
+        && !is_stream
     {
         *response.status_mut() = StatusCode::FORBIDDEN;
         let challenge = access.challenge(Some("insufficient_scope"), None, Some(scope));

@@ -2,7 +2,7 @@
 //!
 //! In: requests from anywhere. Out: requests rmcp may trust, and its answers in one form. Order: size of headers and
 //! number of connections (`listen`) → Host and Origin → CORS preflight → Accept → Content-Type → API key or
-//! token and rate limit → body size → the direct way to a tool, or JSON → rmcp.
+//! token and rate limit → body size → the direct way to a tool, or JSON → rmcp, with sessions (`sessions`) or without.
 
 mod accept;
 mod allow;
@@ -14,6 +14,7 @@ mod direct;
 mod error;
 pub(crate) mod listen;
 mod metadata;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use rmcp::{
 };
 
 pub(crate) use allow::AllowList;
+pub(crate) use sessions::Keeper;
 
 use crate::{
     access::{Access, Denied, Principal, Shortfall},
@@ -49,6 +51,7 @@ use accept::Form;
 use answer::{Answer, Hangup};
 use direct::Direct;
 use error::Refusal;
+use sessions::Stateful;
 
 type Service<H> = StreamableHttpService<Arc<H>, NeverSessionManager>;
 
@@ -71,21 +74,25 @@ struct Front<H> {
     direct: Option<Direct>,
     json: Service<H>,
     events: Service<H>,
+    sessions: Option<Stateful<H>>,
 }
 
-/// The routes of the main port. Plain calls of the tools of `direct` do not pass the handler.
+/// The routes of the main port. Plain calls of the tools of `direct` do not pass the handler. With a `keeper`, clients of
+/// the 2025 revisions are in sessions.
 pub(crate) fn routes<H: ServerHandler>(
     handler: &Arc<H>,
     direct: Option<Arc<Adapter>>,
     metrics: Arc<Metrics>,
     door: Door,
+    keeper: Option<Arc<Keeper>>,
     lifecycle: Arc<Lifecycle>,
 ) -> Router {
     let json = service(handler, &lifecycle, Form::Json);
     let events = service(handler, &lifecycle, Form::Events);
-    let direct = direct.map(|adapter| Direct::new(adapter, lifecycle.cut.clone()));
+    let direct = direct.map(|adapter| Direct::new(adapter, keeper.is_none(), lifecycle.cut.clone()));
+    let sessions = keeper.map(|keeper| Stateful::new(handler, keeper, |form| config(&lifecycle, form)));
     let metadata = metadata::routes(Arc::clone(&door.access));
-    let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, direct, json, events });
+    let front = Arc::new(Front { door, bodies: body::Pool::new(), metrics, direct, json, events, sessions });
     let ready = move || async move { health::ready(&lifecycle) };
     Router::new()
         .route("/mcp", any(mcp::<H>).with_state(front))
@@ -96,16 +103,19 @@ pub(crate) fn routes<H: ServerHandler>(
 }
 
 fn service<H: ServerHandler>(handler: &Arc<H>, lifecycle: &Lifecycle, form: Form) -> Service<H> {
+    let handler = Arc::clone(handler);
+    StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::default(), config(lifecycle, form))
+}
+
+fn config(lifecycle: &Lifecycle, form: Form) -> StreamableHttpServerConfig {
     // Host and Origin are checked before rmcp is reached, with errors that name the setting.
-    let config = StreamableHttpServerConfig::default()
+    StreamableHttpServerConfig::default()
         .with_legacy_session_mode(false)
         .with_json_response(form == Form::Json)
         .with_cancellation_token(lifecycle.cut.clone())
         .with_max_request_body_bytes(BODY_LIMIT)
         .disable_allowed_hosts()
-        .disable_allowed_origins();
-    let handler = Arc::clone(handler);
-    StreamableHttpService::new(move || Ok(Arc::clone(&handler)), Arc::default(), config)
+        .disable_allowed_origins()
 }
 
 async fn mcp<H: ServerHandler>(State(front): State<Arc<Front<H>>>, request: Request) -> Response {
@@ -121,7 +131,7 @@ impl<H: ServerHandler> Front<H> {
         let page =
             self.door.allow.check(&parts).inspect_err(|_| self.refused(&parts.headers, None, "host_or_origin"))?;
         let mut response = if cors::is_preflight(&parts) {
-            cors::preflight(&parts.headers)
+            cors::preflight(&parts.headers, if self.sessions.is_some() { sessions::METHODS } else { "POST" })
         } else {
             self.answer(parts, body).await.unwrap_or_else(IntoResponse::into_response)
         };
@@ -133,7 +143,7 @@ impl<H: ServerHandler> Front<H> {
 
     async fn answer(&self, mut parts: Parts, body: Body) -> Result<Response, Refusal> {
         if parts.method != Method::POST {
-            return Err(Refusal::method(&parts.method));
+            return self.other(parts).await;
         }
         let form = accept::choose(&parts.headers)?;
         accept::content_type(&parts.headers)?;
@@ -160,6 +170,18 @@ impl<H: ServerHandler> Front<H> {
         Ok(response.map(|body| Body::new(Answer::new(body, slot, hangup))))
     }
 
+    /// What is no message: the stream of a session, and its end.
+    async fn other(&self, mut parts: Parts) -> Result<Response, Refusal> {
+        let Some(sessions) = &self.sessions else { return Err(Refusal::method(&parts.method)) };
+        if parts.method != Method::GET && parts.method != Method::DELETE {
+            return Err(Refusal::method_of_sessions(&parts.method));
+        }
+        let admitted = self.door.access.admit(&parts.headers).await;
+        let principal = admitted.map_err(|denied| self.denied(denied, &parts.headers, None))?;
+        parts.extensions.insert(principal);
+        sessions.other(parts).await
+    }
+
     fn denied(&self, denied: Denied, headers: &HeaderMap, principal: Option<&Arc<Principal>>) -> Refusal {
         self.refused(headers, principal, denied.label());
         Refusal::denied(denied, &self.door.access)
@@ -181,6 +203,9 @@ impl<H: ServerHandler> Front<H> {
 
     async fn one(&self, mut parts: Parts, bytes: Bytes, form: Form) -> Result<Response, Refusal> {
         let id = body::check(&bytes)?;
+        if let Some(sessions) = &self.sessions {
+            return Ok(sessions.post(parts, bytes, form, id).await);
+        }
         // rmcp insists on seeing both types whatever it is going to answer with.
         parts.headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
         let service = if form == Form::Json { &self.json } else { &self.events };

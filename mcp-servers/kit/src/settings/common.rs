@@ -9,6 +9,7 @@ use super::{
     flag,
     names::{HostName, WebOrigin},
     repeated,
+    sessions::{Sessions, sessions},
     sources::Sources,
 };
 
@@ -41,6 +42,8 @@ pub struct Common {
     pub any_ip_host: bool,
     /// Web pages that may call this server, besides those of the machine itself.
     pub allowed_origins: Vec<WebOrigin>,
+    /// What sessions are granted; none where any replica answers any request.
+    pub sessions: Option<Sessions>,
     /// The longest time between a signal and the end.
     pub drain: Duration,
     /// Which events are logged, as `tracing` filters.
@@ -114,6 +117,7 @@ impl Common {
         let allowed_hosts = hosts(sources);
         let any_ip_host = ip_hosts(sources);
         let allowed_origins = origins(sources);
+        let sessions = sessions(sources);
         let drain = drain(sources);
         let log = log(sources);
         let log_format = log_format(sources);
@@ -127,6 +131,7 @@ impl Common {
             allowed_hosts: allowed_hosts?,
             any_ip_host: any_ip_host?,
             allowed_origins: allowed_origins?,
+            sessions: sessions.ok()?,
             drain: drain?,
             log: log?,
             log_format: log_format?,

@@ -10,6 +10,7 @@ mod common;
 mod document;
 mod names;
 mod problem;
+mod sessions;
 mod sources;
 mod token;
 mod writes;
@@ -17,6 +18,7 @@ mod writes;
 pub use common::{Common, LogFormat};
 pub use names::{HostName, WebOrigin};
 pub use problem::{Problem, Problems};
+pub use sessions::Sessions;
 pub use sources::{Given, Sources};
 pub use writes::Writes;
 
@@ -24,6 +26,7 @@ pub(crate) use access::{access, flags as access_flags, gate};
 pub(crate) use audit::{audit, flags as audit_flags};
 pub(crate) use common::flags as common_flags;
 pub(crate) use document::Document;
+pub(crate) use sessions::flags as session_flags;
 pub(crate) use token::flags as token_flags;
 pub(crate) use writes::{consent, flags as write_flags};
 
