@@ -177,6 +177,11 @@ pub struct AllowedExpose {
     #[schemars(length(max = 2))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub allowed_schemes: Vec<Scheme>,
+    /// Values of expose.group that servers may have: whoever is in a group shares its load balancer. None, if empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(length(min = 1, max = 63)))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub allowed_groups: Vec<String>,
     /// Annotations that a server's own spec may put on Services and Ingresses; a key may end in *.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(min = 1, max = 316)))]

@@ -27,6 +27,16 @@ choice! {
     }
 }
 
+choice! {
+    /// Where a Network Load Balancer sends what arrives in a zone.
+    CrossZone {
+        /// To every pod.
+        On,
+        /// To pods in that zone.
+        Off,
+    }
+}
+
 /// How clients reach the server.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -72,6 +82,18 @@ pub struct Expose {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 4000))]
     pub idle_timeout_seconds: Option<i32>,
+    /// Where a Network Load Balancer sends what arrives in a zone.
+    #[serde(default)]
+    #[schemars(transform = CrossZone::explain)]
+    pub cross_zone: CrossZone,
+    /// ARN of the web ACL of AWS WAF before an Application Load Balancer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub waf_acl_arn: Option<String>,
+    /// Group of servers that share one Application Load Balancer, told apart by hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
+    pub group: Option<String>,
     /// Says that everybody on the internet may call this server without proving who they are.
     #[serde(default)]
     pub acknowledge_unauthenticated: bool,

@@ -94,6 +94,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
             servers_image: settings.servers_image.clone(),
             cluster_domain: settings.cluster_domain.clone(),
             operator_namespace: settings.namespace.clone(),
+            balancers: settings.balancers.balancers(),
         },
         progress,
         recent: Recent::default(),

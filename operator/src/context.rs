@@ -6,7 +6,7 @@ use futures::Stream;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{
@@ -81,6 +81,8 @@ pub struct Stores {
     pub services: Store<Service>,
     /// Deployments with our label.
     pub deployments: Store<Deployment>,
+    /// Ingresses with our label.
+    pub ingresses: Store<Ingress>,
     /// PodDisruptionBudgets with our label.
     pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Pods with our label; of their spec no more than what EKS has put into it.

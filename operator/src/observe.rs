@@ -18,7 +18,9 @@ use serde_json::Value;
 use crate::{
     context::{Context, Stores},
     desired::{
-        ChildKind, Standing, names, roll,
+        ChildKind, Standing,
+        exposure::carrier,
+        names, roll,
         scaled_object::{Keda, resource},
     },
     diff::{self, Claim, Live},
@@ -60,6 +62,7 @@ pub fn observe(context: &Context, server: &McpServer) -> Observed {
             ChildKind::NetworkPolicy => find(&stores.network_policies, kind, server),
             ChildKind::Service => find(&stores.services, kind, server),
             ChildKind::Deployment => find(&stores.deployments, kind, server),
+            ChildKind::Ingress => find(&stores.ingresses, kind, server),
             ChildKind::PodDisruptionBudget => find(&stores.disruption_budgets, kind, server),
             ChildKind::ScaledObject => {
                 stores.scaled_objects.get().and_then(|store| find_by(store, resource(), kind, server))
@@ -97,6 +100,16 @@ pub fn keda(context: &Context, server: &McpServer, observed: &Observed) -> Keda 
         installed: context.stores.scaled_objects.get().is_some(),
         holds: observed.live.get(&ChildKind::ScaledObject).is_some_and(holds),
     }
+}
+
+/// Name in DNS of the load balancer that a server asks for, as soon as it has one.
+#[must_use]
+pub fn balancer(server: &McpServer, observed: &Observed) -> Option<String> {
+    let owner = server.uid().unwrap_or_default();
+    let object = observed.live.get(&carrier(&server.spec)?)?;
+    let address = object.pointer("/status/loadBalancer/ingress/0")?;
+    let address = address.get("hostname").or_else(|| address.get("ip"))?.as_str()?;
+    diff::is_ours(object, &owner).then(|| address.to_owned())
 }
 
 /// Key of an object of a server in [`Recent`].

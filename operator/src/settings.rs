@@ -4,7 +4,13 @@ use std::net::SocketAddr;
 
 use clap::{ArgAction, Parser, ValueEnum};
 
-use crate::{identity, probe};
+use crate::{
+    desired::{
+        exposure::{AUTO_MODE_CLASS, Balancers, CONTROLLER_CLASS, INGRESS_CLASS},
+        network::Cidr,
+    },
+    identity, probe,
+};
 
 /// Turns McpServer objects into running MCP servers.
 ///
@@ -46,6 +52,9 @@ pub struct Settings {
     /// How often and where servers are asked whether they speak MCP.
     #[command(flatten)]
     pub probe: probe::Settings,
+    /// Who makes load balancers, and where they call from.
+    #[command(flatten)]
+    pub balancers: BalancerSettings,
     /// Which EKS cluster this is, and how it is talked to.
     #[command(flatten)]
     pub eks: identity::eks::Settings,
@@ -59,6 +68,40 @@ pub struct Settings {
     /// How to log.
     #[arg(long, env = "MCP_EKS_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
+}
+
+/// Who makes load balancers, and where they call from.
+#[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
+pub struct BalancerSettings {
+    /// Class of Network Load Balancers: service.k8s.aws/nlb of the AWS Load Balancer Controller, or eks.amazonaws.com/nlb of
+    /// EKS Auto Mode.
+    #[arg(long, env = "MCP_EKS_LOAD_BALANCER_CLASS", default_value = CONTROLLER_CLASS, value_parser = [CONTROLLER_CLASS, AUTO_MODE_CLASS])]
+    pub load_balancer_class: String,
+    /// Name of the IngressClass of Application Load Balancers.
+    #[arg(long, env = "MCP_EKS_INGRESS_CLASS", default_value = INGRESS_CLASS)]
+    pub ingress_class: String,
+    /// Blocks of the subnets that load balancers are in: NetworkPolicies let them in to the servers that ask for one.
+    #[arg(long, env = "MCP_EKS_LOAD_BALANCER_CIDRS", value_name = "CIDR", value_delimiter = ',', num_args = 0.., value_parser = cidr)]
+    pub load_balancer_cidrs: Vec<Cidr>,
+}
+
+impl BalancerSettings {
+    /// In the words of builders.
+    #[must_use]
+    pub fn balancers(&self) -> Balancers {
+        Balancers {
+            network_class: self.load_balancer_class.clone(),
+            ingress_class: self.ingress_class.clone(),
+            subnets: self.load_balancer_cidrs.clone(),
+        }
+    }
+}
+
+fn cidr(text: &str) -> Result<Cidr, String> {
+    text.parse().map_err(|()| {
+        format!("expected the first address of a block and a length, such as 10.0.0.0/20 or fd00::/8, found {text:?}")
+    })
 }
 
 /// How log lines look.
@@ -79,6 +122,13 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Settings::command().debug_assert();
+    }
+
+    #[test]
+    fn blocks_of_load_balancers_are_a_list_and_one_that_is_none_is_refused() {
+        let parse = |text: &str| Settings::try_parse_from(["mcp-operator", &format!("--load-balancer-cidrs={text}")]);
+        assert_eq!(parse("10.0.0.0/20,10.0.16.0/20").unwrap().balancers.balancers().subnets.len(), 2);
+        assert!(parse("10.0.0.1/20").is_err_and(|error| error.to_string().contains("10.0.0.0/20")));
     }
 
     #[test]

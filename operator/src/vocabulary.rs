@@ -162,6 +162,14 @@ reasons! {
     WaitingForPods,
     /// The spec asks for no pods.
     ScaledToZero,
+    /// The load balancer has an address, and pods are ready when it holds them for healthy.
+    LoadBalancerReady,
+    /// The load balancer has no address yet.
+    WaitingForLoadBalancer,
+    /// The operator does not know from where load balancers call, so that the NetworkPolicy keeps this one out.
+    LoadBalancerCidrsMissing,
+    /// The load balancer has an address, and pods are ready before it knows them.
+    ReadinessGatesMissing,
     /// KEDA decides the number of pods.
     Autoscaling,
     /// The cluster has no KEDA: the number of pods stays as it is.

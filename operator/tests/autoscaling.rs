@@ -34,6 +34,7 @@ fn child_of(name: &str, kind: ChildKind, autoscaling: Value, more: Value, keda: 
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: desired::exposure::Balancers::default(),
     };
     let valid = desired::validate(&server, &defaults).unwrap_or_else(|problems| panic!("{spec}: {problems:?}"));
     let children = desired::build(&Valid { keda, ..valid }, &Named::default());

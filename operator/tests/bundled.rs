@@ -29,6 +29,7 @@ fn objects(spec: Value) -> BTreeMap<ChildKind, Value> {
         servers_image: "localhost/servers:test".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: desired::exposure::Balancers::default(),
     };
     let valid = desired::validate(&server(spec.clone()), &defaults);
     let valid = valid.unwrap_or_else(|problems| panic!("{spec}: {problems:?}"));

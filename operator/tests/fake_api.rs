@@ -131,6 +131,7 @@ fn context(client: Client) -> Box<Context> {
         settings: reflector::store().0,
         network_policies: reflector::store().0,
         services: reflector::store().0,
+        ingresses: reflector::store().0,
         deployments: reflector::store().0,
         disruption_budgets: reflector::store().0,
         pods: reflector::store().0,
@@ -146,6 +147,7 @@ fn context(client: Client) -> Box<Context> {
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: mcp_operator::desired::exposure::Balancers::default(),
     };
     Box::new(Context {
         keeper: Keeper::new(client.clone(), "mcp-eks-system", reflector::store().0),

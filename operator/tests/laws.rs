@@ -11,14 +11,18 @@ use std::{collections::BTreeMap, sync::Arc};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
-use mcp_crds::{McpServerSpec, scaling::Autoscaling};
+use mcp_crds::{
+    McpServerSpec,
+    expose::{Expose, ExposeType},
+    scaling::Autoscaling,
+};
 use mcp_operator::{
     desired::{
         ChildKind,
         scaled_object::{Keda, PAUSED},
     },
     diff::{self, Plan},
-    status::{self, Facts, Verdict, pods::Hindrance, scaling::Scaling},
+    status::{self, Facts, Verdict, exposed::Exposing, pods::Hindrance, scaling::Scaling},
 };
 use model::{
     Cluster, OWNER, Place, Verb,
@@ -202,7 +206,7 @@ proptest! {
         let conditions = json!([{"type": "Ready", "status": "False", "message": why}]);
         let object = json!({"metadata": {"name": "files"}, "status": {"conditions": conditions}});
         let scaling = Scaling { keda: Keda { installed, holds }, object: Some(&object) };
-        let server = server(McpServerSpec { replicas, autoscaling, ..McpServerSpec::default() });
+        let server = server(McpServerSpec { replicas, autoscaling, expose: holds.then(|| Expose { type_: ExposeType::Ingress, ..Expose::default() }), ..McpServerSpec::default() });
         let pods: Vec<_> = pods.into_iter().map(|pod| Arc::new(serde_json::from_value::<Pod>(pod).unwrap())).collect();
         let hindered = pods.iter().take(1).map(|pod| (pod.name_any(), if installed { Hindrance::Volume(why.clone()) } else { Hindrance::Sandbox(why.clone()) })).collect();
         let ready = json!({"readyReplicas": 1, "replicas": 2, "availableReplicas": 1, "updatedReplicas": 1, "observedGeneration": 1});
@@ -217,6 +221,12 @@ proptest! {
             reachable: true,
             address: Some("http://files.team.svc:8080/mcp".to_owned()),
             scaling,
+            exposing: Exposing {
+                balancer: holds.then(|| format!("{}.elb.amazonaws.com", "a".repeat(200))),
+                url: scales.then(|| format!("https://{}/mcp", "a".repeat(253))),
+                walled: installed,
+                ungated: holds.then_some("elbv2.k8s.aws/pod-readiness-gate-inject"),
+            },
         };
         let now = Timestamp::UNIX_EPOCH;
         let once = status::compute(&server, &mcp_crds::McpServerStatus::default(), &facts(&verdict), now);

@@ -164,6 +164,7 @@ fn of_spec(spec: Value) -> Valid {
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: desired::exposure::Balancers::default(),
     };
     desired::validate(&server, &defaults).unwrap()
 }

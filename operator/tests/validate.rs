@@ -24,6 +24,7 @@ fn defaults() -> Defaults {
         servers_image: "localhost/servers:test".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: desired::exposure::Balancers::default(),
     }
 }
 

@@ -55,6 +55,7 @@ pub async fn run(
         network_policies,
         services,
         deployments,
+        ingresses,
         disruption_budgets,
         pods,
         config_maps,
@@ -78,6 +79,7 @@ pub async fn run(
         .watches_stream(network_policies, asks(queue, owner))
         .watches_stream(services, asks(queue, owner))
         .watches_stream(deployments, asks(queue, owner))
+        .watches_stream(ingresses, asks(queue, owner))
         .watches_stream(disruption_budgets, asks(queue, owner))
         .watches_stream(config_maps, asks(queue, move |config_map| named_by(&servers_by_config_map, config_map)))
         .watches_stream(rolled_secrets, asks(queue, move |secret| named_by(&servers_by_secret, secret)))

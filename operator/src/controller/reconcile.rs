@@ -14,12 +14,12 @@ use super::{
 use crate::{
     apply::{Applied, apply},
     context::Context,
-    desired::{self, ChildKind, config_map, hosts},
+    desired::{self, ChildKind, Valid, config_map, hosts},
     diff::{self, Claim, claim},
     error::{Class, Error},
-    observe::{Observed, keda, key, observe},
+    observe::{Observed, balancer, keda, key, observe},
     status::{
-        self, Facts, Verdict, identity::Identity, notes::notes, progress::step, scaling::Scaling,
+        self, Facts, Verdict, exposed::Exposing, identity::Identity, notes::notes, progress::step, scaling::Scaling,
         transitions::transitions,
     },
     vocabulary::Reason,
@@ -43,15 +43,20 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let mut observed = observe(context, server);
     let mut tended = Tended::default();
     let ruling = desired::rule(server, &observed.standing);
+    let mut exposing = Exposing::default();
     let (address, mut applied, problems) = match ruling.validate(&context.defaults) {
         // What was asked for before goes on; status goes on telling how it is.
-        Ok(valid) if server.spec.paused => {
+        Ok(mut valid) if server.spec.paused => {
+            valid.balancer = balancer(server, &observed);
+            exposing = exposing_of(&valid, &observed);
             tended = identity::withdraw(context, server, &ruling, &observed).await;
             (Some(hosts::internal_url(&valid)), Applied::default(), None)
         }
         Ok(mut valid) => {
             let address = Some(hosts::internal_url(&valid));
             valid.keda = keda(context, server, &observed);
+            valid.balancer = balancer(server, &observed);
+            exposing = exposing_of(&valid, &observed);
             match probe_key(server, context).await {
                 Ok(key) => {
                     valid.probe_key = key;
@@ -83,7 +88,7 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
         }
     }
     let verdict = verdict(server, problems, &applied);
-    let probe_again = report(server, context, &observed, verdict, address, tended.identity).await?;
+    let probe_again = report(server, context, &observed, verdict, address, exposing, tended.identity).await?;
     if let Some(error) = applied.failure.or(tended.failure) {
         return Err(error);
     }
@@ -91,6 +96,17 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
     let again = if applied.conflicts.is_empty() { observed.again } else { Some(CONFLICT_AGAIN) };
     let again = again.into_iter().chain(probe_again).chain(tended.again).min();
     Ok(again.map_or_else(Action::await_change, Action::requeue))
+}
+
+/// What is known of the load balancer of a server whose spec is valid.
+fn exposing_of(valid: &Valid, observed: &Observed) -> Exposing {
+    let balancers = &valid.balancers;
+    Exposing {
+        balancer: valid.balancer.clone(),
+        url: hosts::external_url(valid),
+        walled: valid.exposure.is_some() && valid.network.enabled && balancers.subnets.is_empty(),
+        ungated: (!balancers.gates(&observed.standing.namespace)).then(|| balancers.gate_label()),
+    }
 }
 
 /// The public half of the probe's key, for a server that asks who calls. Such a server waits for it: with another one in
@@ -110,6 +126,7 @@ async fn report(
     observed: &Observed,
     verdict: Verdict,
     address: Option<String>,
+    exposing: Exposing,
     identity: Option<Identity>,
 ) -> Result<Option<Duration>, Error> {
     let owner = server.uid().unwrap_or_default();
@@ -131,6 +148,7 @@ async fn report(
         address,
         probe,
         scaling: Scaling { keda: keda(context, server, observed), object: observed.live.get(&ChildKind::ScaledObject) },
+        exposing: Exposing { balancer: balancer(server, observed), ..exposing },
         identity,
     };
     let status = status::compute(server, &observed.status, &facts, Timestamp::now());
@@ -155,7 +173,7 @@ async fn report(
 /// Publishes that a pass was cut short, by a panic or its deadline, or that a server cannot go.
 pub async fn report_cut(server: &McpServer, context: &Context, error: &Error) -> Result<(), Error> {
     let verdict = Verdict::Failed { reason: error.reason(), message: error.to_string() };
-    report(server, context, &observe(context, server), verdict, None, None).await.map(drop)
+    report(server, context, &observe(context, server), verdict, None, Exposing::default(), None).await.map(drop)
 }
 
 /// Whether the last pass found that a child's name is taken.

@@ -14,7 +14,7 @@ use futures::{FutureExt, Stream, StreamExt, future, stream::BoxStream};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Event, Namespace, Pod, Secret, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -111,6 +111,8 @@ pub struct Watches {
     pub services: Changes<Service>,
     /// Changed or deleted Deployments.
     pub deployments: Changes<Deployment>,
+    /// Changed or deleted Ingresses.
+    pub ingresses: Changes<Ingress>,
     /// Changed or deleted PodDisruptionBudgets.
     pub disruption_budgets: Changes<PodDisruptionBudget>,
     /// Changed or deleted pods.
@@ -159,6 +161,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         reflect::<NetworkPolicy>(client, listed.add("networkpolicies"), children(), |_| ());
     let (service_store, services) = reflect::<Service>(client, listed.add("services"), children(), |_| ());
     let (deployment_store, deployments) = reflect::<Deployment>(client, listed.add("deployments"), children(), |_| ());
+    let (ingress_store, ingresses) = reflect::<Ingress>(client, listed.add("ingresses"), children(), |_| ());
     let (budget_store, disruption_budgets) =
         reflect::<PodDisruptionBudget>(client, listed.add("poddisruptionbudgets"), children(), |_| ());
     let (pod_store, pods) = reflect::<Pod>(client, listed.add("pods"), children(), |pod| {
@@ -202,6 +205,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         network_policies: policy_store,
         services: service_store,
         deployments: deployment_store,
+        ingresses: ingress_store,
         disruption_budgets: budget_store,
         pods: pod_store,
         said,
@@ -222,6 +226,7 @@ pub fn open(client: &Client, namespaces: &Namespaces, metrics: &Metrics) -> (Wat
         network_policies: without_errors(network_policies.touched_objects()),
         services: without_errors(services.touched_objects()),
         deployments: without_errors(deployments.touched_objects()),
+        ingresses: without_errors(ingresses.touched_objects()),
         disruption_budgets: without_errors(disruption_budgets.touched_objects()),
         pods: without_errors(indexed(pods, &pods_by_server).touched_objects()),
         config_maps: without_errors(config_maps.touched_objects()),

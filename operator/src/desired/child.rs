@@ -3,7 +3,7 @@
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ConfigMap, Service, ServiceAccount},
-    networking::v1::NetworkPolicy,
+    networking::v1::{Ingress, NetworkPolicy},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Resource, core::ApiResource};
@@ -27,6 +27,8 @@ pub enum ChildKind {
     Service,
     /// The pods.
     Deployment,
+    /// A load balancer that speaks HTTP, in front of the Service.
+    Ingress,
     /// How many pods a drain may take at once.
     PodDisruptionBudget,
     /// How many pods there are, where KEDA decides it.
@@ -35,12 +37,13 @@ pub enum ChildKind {
 
 impl ChildKind {
     /// Every kind, in the order in which children are applied.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ServiceAccount,
         Self::ConfigMap,
         Self::NetworkPolicy,
         Self::Service,
         Self::Deployment,
+        Self::Ingress,
         Self::PodDisruptionBudget,
         // Last: that a cluster lacks KEDA, or KEDA refuses it, keeps nothing else from being there.
         Self::ScaledObject,
@@ -55,6 +58,7 @@ impl ChildKind {
             Self::NetworkPolicy => ApiResource::erase::<NetworkPolicy>(&()),
             Self::Service => ApiResource::erase::<Service>(&()),
             Self::Deployment => ApiResource::erase::<Deployment>(&()),
+            Self::Ingress => ApiResource::erase::<Ingress>(&()),
             Self::PodDisruptionBudget => ApiResource::erase::<PodDisruptionBudget>(&()),
             Self::ScaledObject => scaled_object::resource(),
         }
@@ -69,6 +73,7 @@ impl ChildKind {
             Self::NetworkPolicy => "NetworkPolicy",
             Self::Service => "Service",
             Self::Deployment => "Deployment",
+            Self::Ingress => "Ingress",
             Self::PodDisruptionBudget => "PodDisruptionBudget",
             Self::ScaledObject => "ScaledObject",
         }
@@ -79,7 +84,7 @@ impl ChildKind {
     #[must_use]
     pub fn is_optional(self) -> bool {
         match self {
-            Self::NetworkPolicy | Self::PodDisruptionBudget | Self::ScaledObject => true,
+            Self::NetworkPolicy | Self::Ingress | Self::PodDisruptionBudget | Self::ScaledObject => true,
             Self::ServiceAccount | Self::ConfigMap | Self::Service | Self::Deployment => false,
         }
     }

@@ -35,9 +35,8 @@ pub fn names_key(config_map: &Value, key: &str) -> bool {
 }
 
 fn settings(server: &Valid, bundled: &Bundled) -> Value {
-    let allowed: Vec<_> = hosts::internal(server).into_iter().chain(server.hosts.clone()).collect();
     let mut settings = bundled.settings.clone();
-    settings.insert("allowedHosts".to_owned(), json!(allowed));
+    settings.insert("allowedHosts".to_owned(), json!(hosts::all(server)));
     settings.insert("allowedOrigins".to_owned(), json!(server.origins));
     if let Some(key) = &server.probe_key {
         settings.insert("probeKey".to_owned(), json!(key));

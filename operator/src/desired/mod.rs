@@ -9,10 +9,13 @@ pub mod class;
 pub mod config_map;
 pub mod deployment;
 pub mod disruption;
+pub mod exposure;
 pub mod hosts;
+pub mod ingress;
 pub mod labels;
 pub mod names;
 pub mod network;
+mod nlb;
 pub mod pod;
 pub mod probes;
 pub mod roll;
@@ -39,6 +42,7 @@ pub fn build(server: &Valid, named: &roll::Named) -> Vec<Child> {
             begins_with: deployment::begins_with(server),
             ..Child::seal(ChildKind::Deployment, server, &deployment)
         }),
+        ingress::build(server).map(|ingress| Child::seal(ChildKind::Ingress, server, &ingress)),
         disruption::build(server).map(|budget| Child::seal(ChildKind::PodDisruptionBudget, server, &budget)),
         scaled_object::build(server).map(|scaled| Child::seal(ChildKind::ScaledObject, server, &scaled)),
     ];

@@ -48,6 +48,7 @@ const fn suffix(kind: ChildKind) -> &'static str {
         | ChildKind::NetworkPolicy
         | ChildKind::Service
         | ChildKind::Deployment
+        | ChildKind::Ingress
         | ChildKind::PodDisruptionBudget
         // KEDA writes its name into a label.
         | ChildKind::ScaledObject => "",

@@ -1,7 +1,7 @@
 //! The NetworkPolicy: who may talk to the pods, and to whom they may talk. What is not listed is denied.
 //!
-//! In: the MCP port, for the operator's namespace, and for the own one or whom the spec names. The health port is in no rule: only kubelet
-//! asks there, and a node may always reach its own pods. Out: what the server needs by its nature, and what the spec
+//! In: the MCP port, for the operator's namespace, and for the own one or whom the spec names. The health port is for kubelet
+//! alone, which needs no rule, since a node may always reach its own pods; and for load balancers, by the blocks of their subnets. Out: what the server needs by its nature, and what the spec
 //! names; the instance metadata is never among it. Policies know addresses alone, no names.
 //! Source: <https://kubernetes.io/docs/concepts/services-networking/network-policies/>.
 
@@ -16,7 +16,7 @@ use k8s_openapi::{
 };
 
 pub use self::cidr::Cidr;
-use super::{ChildKind, Valid, labels, validate::Runs};
+use super::{ChildKind, Valid, labels, pod::HEALTH_PORT, validate::Runs};
 
 /// Label that every namespace carries by itself: its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -97,7 +97,7 @@ pub(super) fn build(server: &Valid) -> Option<NetworkPolicy> {
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels::selector(server)),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(vec![ingress(server)]),
+            ingress: Some(std::iter::once(ingress(server)).chain(from_load_balancer(server)).collect()),
             // No rule at all is what denies everything; an empty list is not stored.
             egress: Some(egress(&Needs::of(server), &network.egress)).filter(|rules| !rules.is_empty()),
         }),
@@ -119,6 +119,19 @@ fn ingress(server: &Valid) -> NetworkPolicyIngressRule {
         from: Some(std::iter::once(operator).chain(callers).collect()),
         ports: Some(vec![port("TCP", server.runs.port())]),
     }
+}
+
+/// What a load balancer asks: calls it hands on, and whether the pod is well.
+fn from_load_balancer(server: &Valid) -> Option<NetworkPolicyIngressRule> {
+    let subnets = &server.balancers.subnets;
+    if server.exposure.is_none() || subnets.is_empty() {
+        return None;
+    }
+    let health = server.runs.bundled().map(|_| HEALTH_PORT);
+    Some(NetworkPolicyIngressRule {
+        from: Some(subnets.iter().map(|subnet| block(&subnet.to_string(), &[])).collect()),
+        ports: Some(std::iter::once(server.runs.port()).chain(health).map(|number| port("TCP", number)).collect()),
+    })
 }
 
 /// Rules for what a server needs by its nature, and for what its spec names.

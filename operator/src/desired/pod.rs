@@ -27,7 +27,7 @@ pub(super) const MCP_PORT_NAME: &str = "mcp";
 /// Name of the container in which the server runs.
 pub(super) const CONTAINER: &str = "server";
 pub(super) const HEALTH_PORT_NAME: &str = "health";
-const HEALTH_PORT: i32 = 9090;
+pub(super) const HEALTH_PORT: i32 = 9090;
 const UID: i64 = 10001;
 const TMP: &str = "/tmp";
 /// The kit's setting of who writes audit records. Source: `mcp-servers/kit/src/settings/audit.rs`.

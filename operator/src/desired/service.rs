@@ -1,4 +1,5 @@
-//! The Service: one port, MCP. Health stays inside the pod network.
+//! The Service: one port, MCP, and a second one where a Network Load Balancer is in front of it ([`super::nlb`]). Health stays
+//! inside the pod network.
 //!
 //! It says in the words of agentgateway and kagent that it speaks MCP, so that both find it by themselves.
 //! Sources: <https://agentgateway.dev/docs/kubernetes/latest/mcp/dynamic-mcp/>, and the annotations in kagent's
@@ -11,14 +12,14 @@ use k8s_openapi::{
     apimachinery::pkg::util::intstr::IntOrString,
 };
 
-use super::{ChildKind, Valid, labels, pod::MCP_PORT_NAME};
+use super::{ChildKind, Valid, labels, nlb, pod::MCP_PORT_NAME};
 use crate::vocabulary::discovery;
 
 pub(super) fn build(server: &Valid) -> Service {
     let mut metadata = labels::metadata(ChildKind::Service, server);
     metadata.labels.get_or_insert_default().insert(discovery::KAGENT_LABEL.to_owned(), "true".to_owned());
     metadata.annotations = Some(announcements(server));
-    Service {
+    let mut service = Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
@@ -36,7 +37,9 @@ pub(super) fn build(server: &Valid) -> Service {
             ..ServiceSpec::default()
         }),
         ..Service::default()
-    }
+    };
+    nlb::add(&mut service, server);
+    service
 }
 
 fn announcements(server: &Valid) -> BTreeMap<String, String> {

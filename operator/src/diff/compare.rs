@@ -14,7 +14,7 @@ const ASSIGNED: [&str; 2] = ["clusterIPs", "ipFamilies"];
 
 /// Plain members that no server defaults, and that change what a pod may do, how it lives or who reaches it. Lists and
 /// objects need no name here: none is ever defaulted into a strict part.
-const GUARDED: [&str; 29] = [
+const GUARDED: [&str; 30] = [
     "activeDeadlineSeconds",
     "endPort",
     "externalName",
@@ -23,6 +23,7 @@ const GUARDED: [&str; 29] = [
     "hostPID",
     "hostUsers",
     "hostname",
+    "ingressClassName",
     "loadBalancerClass",
     "loadBalancerIP",
     "maxUnavailable",
@@ -45,6 +46,9 @@ const GUARDED: [&str; 29] = [
     "value",
     "workingDir",
 ];
+
+/// How the annotations begin by which the AWS Load Balancer Controller is told whom to let in, and where.
+const BALANCER_MARKS: [&str; 2] = ["service.beta.kubernetes.io/", "alb.ingress.kubernetes.io/"];
 
 /// Maps that are ours as a whole. A request that is missing is made of the limit in pods, not in their templates.
 const EXACT: [&str; 8] =
@@ -87,17 +91,21 @@ fn settle_strict_parts(kind: ChildKind, desired: &Value, live: &Value, target: &
             *part = merge(pointer.rsplit('/').next().unwrap_or_default(), wanted, found, true);
         }
     }
-    drop_our_marks(desired, target);
+    drop_marks(desired, target);
 }
 
-/// Takes our own annotations off the pods that are not asked for. One that somebody has edited is no longer the operator's
-/// to the API server, and would stay when the spec names no ConfigMap any more.
-fn drop_our_marks(desired: &Value, target: &mut Value) {
-    const METADATA: &str = "/spec/template/metadata";
-    let asked_for = desired.pointer(METADATA).and_then(|metadata| metadata.get("annotations"));
+/// Takes annotations away that are not asked for where they mean something: our own on the pods, and those of load balancers.
+/// One that somebody has edited is no longer the operator's to the API server, and would stay when the spec asks for it no more.
+fn drop_marks(desired: &Value, target: &mut Value) {
     let ours = |name: &str| name.strip_prefix(mcp_crds::GROUP).is_some_and(|rest| rest.starts_with('/'));
-    let stays = |name: &str| !ours(name) || asked_for.is_some_and(|marks| marks.get(name).is_some());
-    let Some(Value::Object(metadata)) = target.pointer_mut(METADATA) else { return };
+    drop_unasked(desired, target, "/spec/template/metadata", ours);
+    drop_unasked(desired, target, "/metadata", |name| BALANCER_MARKS.iter().any(|mark| name.starts_with(mark)));
+}
+
+fn drop_unasked(desired: &Value, target: &mut Value, metadata: &str, is_guarded: impl Fn(&str) -> bool) {
+    let asked_for = desired.pointer(metadata).and_then(|metadata| metadata.get("annotations"));
+    let stays = |name: &str| !is_guarded(name) || asked_for.is_some_and(|marks| marks.get(name).is_some());
+    let Some(Value::Object(metadata)) = target.pointer_mut(metadata) else { return };
     let Some(Value::Object(marks)) = metadata.get_mut("annotations") else { return };
     let before = marks.len();
     marks.retain(|name, _| stays(name));
@@ -127,7 +135,9 @@ fn strict_parts(kind: ChildKind) -> &'static [&'static str] {
     match kind {
         ChildKind::ServiceAccount | ChildKind::ScaledObject => &[],
         ChildKind::ConfigMap => &["/data"],
-        ChildKind::Service | ChildKind::NetworkPolicy | ChildKind::PodDisruptionBudget => &["/spec"],
+        ChildKind::Service | ChildKind::Ingress | ChildKind::NetworkPolicy | ChildKind::PodDisruptionBudget => {
+            &["/spec"]
+        }
         // One strategy excludes the settings of another: left in a replace, they would have it refused.
         ChildKind::Deployment => &["/spec/template/spec", "/spec/strategy"],
     }
@@ -302,6 +312,19 @@ mod tests {
             "clusterIP": "10.0.0.1", "clusterIPs": ["10.0.0.1"],
             "selector": {"a": "1"}, "ports": [{"port": 80, "protocol": "TCP"}]}});
         assert_eq!(settle(ChildKind::Service, &desired, &live), expected);
+    }
+
+    #[test]
+    fn an_annotation_of_a_load_balancer_goes_where_nothing_asks_for_it() {
+        let annotated = |annotations: Value| json!({"metadata": {"annotations": annotations}, "spec": {}});
+        let groups = "service.beta.kubernetes.io/aws-load-balancer-security-groups";
+        let live =
+            annotated(json!({groups: "sg-1", "alb.ingress.kubernetes.io/group.name": "x", "team": "x", "a": "1"}));
+        for kind in [ChildKind::Service, ChildKind::Ingress] {
+            let settled = settle(kind, &annotated(json!({"a": "1"})), &live);
+            assert_eq!(settled, annotated(json!({"team": "x", "a": "1"})));
+            assert!(loses(&live, &settled), "an apply cannot take it away");
+        }
     }
 
     #[test]

@@ -1,21 +1,8 @@
-//! Conditions that exist only while the spec asks for their part, and what it asks for in vain.
+//! What is said of a spec that is taken, and of what it asks for in vain.
 
-use mcp_crds::{McpServerSpec, expose::ExposeType};
+use mcp_crds::McpServerSpec;
 
-use super::conditions::Conditions;
-use crate::{
-    desired::validate::left_out,
-    vocabulary::{ConditionType, Reason},
-};
-
-/// Sets the conditions of the parts that the spec asks for.
-pub(super) fn set(conditions: &mut Conditions<'_>, spec: &McpServerSpec) {
-    let mut missing = |kind, message: &str| conditions.set(kind, false, Reason::NotYetSupported, message);
-    if spec.expose.as_ref().is_some_and(|expose| expose.type_ != ExposeType::ClusterIP) {
-        let message = "spec.expose.type is not acted on yet: the server is reached from inside the cluster only";
-        missing(ConditionType::Exposed, message);
-    }
-}
+use crate::{desired::validate::left_out, vocabulary::Reason};
 
 /// What is said of a spec that is taken.
 pub(super) fn accepted(spec: &McpServerSpec, paused: bool) -> (Reason, String) {

@@ -5,6 +5,7 @@
 
 mod asked;
 pub mod conditions;
+pub mod exposed;
 pub mod identity;
 pub mod notes;
 pub mod pods;
@@ -23,6 +24,7 @@ use mcp_crds::{Address, McpServer, McpServerStatus};
 
 use self::{
     conditions::{Conditions, Truth},
+    exposed::{Exposed, Exposing},
     identity::Identity,
     pods::{Hindered, Trouble, trouble},
     rollout::Rollout,
@@ -76,6 +78,8 @@ pub struct Facts<'a> {
     pub probe: Report,
     /// What there is of KEDA.
     pub scaling: Scaling<'a>,
+    /// What is known of the load balancer.
+    pub exposing: Exposing,
     /// What is known of the association; nothing in a pass that did not look.
     pub identity: Option<Identity>,
 }
@@ -94,13 +98,17 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     let identity = server.spec.identity.as_ref().map(|_| identity_of(facts, last));
 
     let verified = verified(server, last, &facts.probe, &rollout);
+    let exposed = exposed::judge(server, &facts.exposing, unaccepted.as_ref().map(|(reason, _)| *reason));
     let stalled = unaccepted.clone().or_else(|| {
         let stalls = identity.as_ref().filter(|identity| identity.stalls);
-        stalls.map(|identity| (identity.reason, identity.message.clone()))
+        let stalls = stalls.map(|identity| (identity.reason, identity.message.clone()));
+        stalls.or_else(|| exposed.as_ref().and_then(Exposed::stalls))
     });
-    let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified, identity.as_ref());
+    let closed = exposed.as_ref().and_then(Exposed::obstacle);
+    let busy = busy(&facts.verdict, &rollout, trouble.as_ref(), &verified, identity.as_ref(), closed.as_ref());
     let obstacle = stalled.as_ref().or(busy.as_ref());
-    let (ready, reason, message) = readiness(scaled, facts, &rollout, trouble.as_ref(), obstacle, &verified);
+    let (ready, reason, message) =
+        readiness(scaled, facts, &rollout, trouble.as_ref(), obstacle, &verified, closed.as_ref());
     conditions.set(ConditionType::Ready, ready, reason, &message);
     if let Some((reason, message)) = &unaccepted {
         conditions.set(ConditionType::Accepted, false, *reason, message);
@@ -111,7 +119,9 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     if let Some(identity) = &identity {
         conditions.set(ConditionType::IdentityReady, identity.truth, identity.reason, &identity.message);
     }
-    asked::set(&mut conditions, &server.spec);
+    if let Some(exposed) = &exposed {
+        exposed.set(&mut conditions);
+    }
     scaling::set(&mut conditions, &server.spec, &server.namespace().unwrap_or_default(), &facts.scaling);
     let (available, reason, message) = match &unaccepted {
         // Nobody waits for pods that nobody starts.
@@ -129,13 +139,16 @@ pub fn compute(server: &McpServer, last: &McpServerStatus, facts: &Facts<'_>, no
     }
 
     let url = facts.address.clone().or_else(|| last.address.clone()?.internal).filter(|_| facts.reachable);
+    let last_external = last.address.as_ref().and_then(|address| address.external.clone());
+    // Only what leads somewhere.
+    let external = facts.exposing.url.clone().or(last_external).filter(|_| facts.exposing.balancer.is_some());
     McpServerStatus {
         observed_generation: generation,
         conditions: conditions.finish(),
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
         selector: Some(selector_text(&server.name_any())),
-        address: url.map(|url| Address { internal: Some(url), ..Address::default() }),
+        address: url.map(|url| Address { internal: Some(url), external, ..Address::default() }),
         mcp: verified::says(last, &facts.probe),
         identity: identity.and_then(|identity| identity.status),
         ..McpServerStatus::default()
@@ -192,6 +205,7 @@ fn busy(
     trouble: Option<&Trouble>,
     verified: &Verified,
     identity: Option<&Identity>,
+    closed: Option<&(Reason, String)>,
 ) -> Option<(Reason, String)> {
     let missing = identity.filter(|identity| identity.truth != Truth::True && !identity.stalls);
     match (verdict, trouble) {
@@ -203,7 +217,7 @@ fn busy(
         (Verdict::Paused, _) => None,
         _ if missing.is_some() => missing.map(|identity| (identity.reason, identity.message.clone())),
         // What does not speak MCP is asked again and again.
-        _ if rollout.complete && rollout.serving => verified.obstacle(),
+        _ if rollout.complete && rollout.serving => verified.obstacle().or_else(|| closed.cloned()),
         _ if rollout.complete => None,
         (_, Some(trouble)) => Some((trouble.reason, trouble.message.clone())),
         (_, None) => Some((Reason::Progressing, rollout.progress())),
@@ -213,7 +227,7 @@ fn busy(
 type Judgement = (bool, Reason, String);
 
 /// Whether a client can use the server: a pod gets traffic, the Service that leads to it is ours, and what answers
-/// speaks MCP. `obstacle` is what keeps the server from its current spec, `scaled` that KEDA decides the number of pods.
+/// speaks MCP. `closed` is why a load balancer that is asked for cannot be used, `obstacle` is what keeps the server from its current spec, `scaled` that KEDA decides the number of pods.
 fn readiness(
     scaled: bool,
     facts: &Facts<'_>,
@@ -221,6 +235,7 @@ fn readiness(
     trouble: Option<&Trouble>,
     obstacle: Option<&(Reason, String)>,
     verified: &Verified,
+    closed: Option<&(Reason, String)>,
 ) -> Judgement {
     let serving = rollout.serving && facts.reachable;
     match (obstacle, verified.obstacle()) {
@@ -237,6 +252,7 @@ fn readiness(
             verified.serving(),
             format!("{}, of the last valid spec; the current one is not accepted: {why}", verified.count(rollout)),
         ),
+        (_, None) if let Some((reason, message)) = closed.filter(|_| serving) => (false, *reason, message.clone()),
         (_, None) if serving => (true, verified.serving(), verified.count(rollout)),
         (Some((reason, message)), _) if *reason != Reason::Progressing || !rollout.exists => {
             (false, *reason, message.clone())

@@ -69,6 +69,7 @@ const fn on_its_way(reason: Reason) -> bool {
             | Reason::Probing
             | Reason::WaitingForAssociation
             | Reason::ScaledToZero
+            | Reason::WaitingForLoadBalancer
             | Reason::Autoscaling
             | Reason::WaitingForKeda
             | Reason::WaitingForMetrics
@@ -87,6 +88,8 @@ const fn severity(reason: Reason) -> Severity {
         | Reason::WaitingForAssociation
         | Reason::Associated
         | Reason::ScaledToZero
+        | Reason::LoadBalancerReady
+        | Reason::WaitingForLoadBalancer
         | Reason::Autoscaling
         | Reason::WaitingForKeda
         | Reason::WaitingForMetrics

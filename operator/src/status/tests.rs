@@ -64,7 +64,18 @@ fn compute_with(
     let probe = if serving { Report::Spoke(Arc::default()) } else { Report::Nobody };
     let hindered = &NO_EVENTS;
     let (address, scaling) = (Some("http://files/mcp".to_owned()), Scaling::default());
-    let facts = Facts { verdict, deployment, pods, hindered, reachable, address, probe, scaling, identity: None };
+    let facts = Facts {
+        verdict,
+        deployment,
+        pods,
+        hindered,
+        reachable,
+        address,
+        probe,
+        scaling,
+        exposing: Exposing::default(),
+        identity: None,
+    };
     compute(server, &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH)
 }
 
@@ -101,6 +112,7 @@ fn pods_behind_a_service_that_is_not_ours_are_not_ready_for_anybody() {
         address: Some("http://files/mcp".to_owned()),
         probe: Report::Spoke(Arc::default()),
         scaling: Scaling::default(),
+        exposing: Exposing::default(),
         identity: None,
     };
     let conflict = facts(Verdict::Conflict(vec!["Service files".to_owned()]));
@@ -196,6 +208,7 @@ fn a_refused_deployment_is_why_there_are_no_pods() {
         address: None,
         probe: Report::Nobody,
         scaling: Scaling::default(),
+        exposing: Exposing::default(),
         identity: None,
     };
     let status = compute(&server(2), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);
@@ -287,6 +300,7 @@ fn transition_times_move_only_with_the_status() {
         address: None,
         probe: if ready > 0 { Report::Spoke(Arc::default()) } else { Report::Nobody },
         scaling: Scaling::default(),
+        exposing: Exposing::default(),
         identity: None,
     };
     let at = |seconds| Timestamp::from_second(seconds).unwrap();
@@ -398,6 +412,7 @@ fn hindered_reason(hindered: &Hindered, status: serde_json::Value) -> (String, S
         address: None,
         probe: Report::Nobody,
         scaling: Scaling::default(),
+        exposing: Exposing::default(),
         identity: None,
     };
     let status = compute(&server(1), &McpServerStatus::default(), &facts, Timestamp::UNIX_EPOCH);

@@ -16,7 +16,7 @@ use crate::{
         Report,
         outcome::{Failure, Wants},
     },
-    status::{Facts, Verdict, compute, pods::Hindered, scaling::Scaling},
+    status::{Facts, Verdict, compute, exposed::Exposing, pods::Hindered, scaling::Scaling},
     vocabulary::Reason,
 };
 
@@ -55,6 +55,7 @@ fn facts(deployment: Deployment, probe: Report) -> Facts<'static> {
         address,
         probe,
         scaling: Scaling::default(),
+        exposing: Exposing::default(),
         identity: None,
     }
 }

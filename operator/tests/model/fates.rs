@@ -136,6 +136,12 @@ fn add(kind: ChildKind, live: &mut Value, how: u8) {
             ("/spec/selector/app", json!("mine")),
             ("/spec/publishNotReadyAddresses", json!(true)),
         ],
+        ChildKind::Ingress => vec![
+            ("/spec/defaultBackend", json!({"service": {"name": "mine", "port": {"number": 80}}})),
+            ("/spec/tls", json!([{"hosts": ["mine.example.com"]}])),
+            ("/spec/rules/0", json!({"host": "mine.example.com"})),
+            ("/spec/rules/0/http/paths/0/backend/service/name", json!("mine")),
+        ],
         ChildKind::Deployment => vec![
             ("/spec/template/spec/hostNetwork", json!(true)),
             ("/spec/template/spec/initContainers", json!([{"name": "spy", "image": "spy"}])),

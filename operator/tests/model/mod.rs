@@ -422,8 +422,17 @@ fn fill(kind: ChildKind, value: &mut Value) {
             set(&mut value["spec"], "clusterIPs", json!(["10.96.0.7"]));
             set(&mut value["spec"], "ipFamilies", json!(["IPv4"]));
             set(&mut value["spec"], "ipFamilyPolicy", json!("SingleStack"));
+            // What belongs to another type goes when the type does.
+            if value["spec"]["type"] != json!("LoadBalancer")
+                && let Some(spec) = value["spec"].as_object_mut()
+            {
+                for name in ["allocateLoadBalancerNodePorts", "externalTrafficPolicy", "loadBalancerClass"] {
+                    spec.remove(name);
+                }
+            }
             set(value, "status", json!({"loadBalancer": {}}));
         }
+        ChildKind::Ingress => set(value, "status", json!({"loadBalancer": {}})),
         ChildKind::PodDisruptionBudget => set(value, "status", json!({"currentHealthy": 0})),
         ChildKind::ScaledObject => set(value, "status", json!({"scaleTargetKind": "apps/v1.Deployment"})),
         ChildKind::ServiceAccount | ChildKind::ConfigMap | ChildKind::NetworkPolicy => {}

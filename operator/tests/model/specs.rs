@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use mcp_crds::{
     FilesystemServer, ImageServer, McpServer, McpServerSpec, Root, ServerKind,
     auth::{ApiKey, Auth, AuthMode},
+    expose::{CrossZone, Expose, ExposeType, Tls},
     kinds::{
         AwsServer, CustomServer, DatabaseServer,
         custom::{Backend, KeyValue, Valkey, Weather},
@@ -62,6 +63,7 @@ fn children(spec: &McpServerSpec, versions: &[bool], keda: Keda) -> Vec<Child> {
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: desired::exposure::Balancers::default(),
     };
     let valid = desired::validate(&server(spec.clone()), &defaults).unwrap_or_else(|problems| panic!("{problems:?}"));
     let valid = desired::Valid { keda, ..valid };
@@ -186,6 +188,30 @@ fn disruption() -> impl Strategy<Value = Option<Disruption>> {
     prop::option::of(budget)
 }
 
+/// Load balancers of both kinds, or none.
+fn expose() -> impl Strategy<Value = Option<Expose>> {
+    let type_ = prop::sample::select(vec![ExposeType::ClusterIP, ExposeType::LoadBalancer, ExposeType::Ingress]);
+    let ranges = prop::collection::btree_set(prop::sample::select(vec!["10.0.0.0/8", "192.0.2.0/24"]), 0..3);
+    let hosts = prop::collection::btree_set("[a-c][.]example[.]com", 0..3);
+    let expose =
+        (type_, hosts, ranges, any::<bool>(), any::<bool>()).prop_map(|(type_, hosts, ranges, first, second)| {
+            let inside = type_ == ExposeType::ClusterIP;
+            let certificate = "arn:aws:acm:us-west-2:123456789012:certificate/a";
+            let tls = Tls { certificate_arn: certificate.to_owned() };
+            Expose {
+                type_,
+                tls: Some(tls).filter(|_| first && !inside && !hosts.is_empty()),
+                group: Some("shared".to_owned())
+                    .filter(|_| second && type_ == ExposeType::Ingress && !hosts.is_empty()),
+                cross_zone: if second && type_ == ExposeType::LoadBalancer { CrossZone::Off } else { CrossZone::On },
+                source_ranges: ranges.into_iter().filter(|_| !inside).map(str::to_owned).collect(),
+                hosts: hosts.into_iter().collect(),
+                ..Expose::default()
+            }
+        });
+    prop::option::of(expose)
+}
+
 fn mounted() -> impl Strategy<Value = MountedKey> {
     (name(), name()).prop_map(|(name, key)| MountedKey { name, key })
 }
@@ -267,10 +293,16 @@ fn measurable(autoscaling: Autoscaling, requests: bool) -> Option<Autoscaling> {
 /// Specs of every shape that validation takes.
 pub(crate) fn spec() -> impl Strategy<Value = McpServerSpec> {
     let pod = (env(), env_from(), volumes(), resources());
-    let around = (network(), disruption(), autoscaling());
+    let around = (network(), disruption(), autoscaling(), expose());
     let runs = (prop::option::of(bundled()), any::<bool>(), any::<bool>(), door());
     (0..4_i32, runs, prop::option::of("[a-z/]{0,4}"), pod, around).prop_map(
-        |(replicas, runs, sub_path, (env, env_from, volumes, resources), (network, disruption, autoscaling))| {
+        |(
+            replicas,
+            runs,
+            sub_path,
+            (env, env_from, volumes, resources),
+            (network, disruption, autoscaling, expose),
+        )| {
             let (bundled, files, command, (auth, tools, audit)) = runs;
             let server = match (bundled, volumes.first()) {
                 (Some(bundled), _) => bundled,
@@ -309,6 +341,7 @@ pub(crate) fn spec() -> impl Strategy<Value = McpServerSpec> {
                 network,
                 disruption,
                 autoscaling,
+                expose,
                 auth: auth.filter(|_| ours),
                 tools: tools.filter(|_| ours),
                 audit: audit.filter(|_| ours),

@@ -27,6 +27,10 @@ pub(super) fn check(spec: &McpServerSpec, class: &McpServerClassSpec, denied: &m
             );
             denied.add("spec.expose.scheme", message);
         }
+        if let Some(group) = expose.group.as_ref().filter(|group| !allowed.allowed_groups.contains(group)) {
+            let message = format!("the class does not allow {group}: its expose.allowedGroups says what it does");
+            denied.add("spec.expose.group", message);
+        }
     }
     let Some(network) = &spec.network else { return };
     let allowed = class.egress.clone().unwrap_or_default();

@@ -11,6 +11,7 @@ fn defaults() -> Defaults {
         servers_image: "servers".to_owned(),
         cluster_domain: "cluster.local".to_owned(),
         operator_namespace: "mcp-eks-system".to_owned(),
+        balancers: crate::desired::exposure::Balancers::default(),
     }
 }
 
@@ -130,6 +131,14 @@ fn what_a_class_does_not_name_is_denied_and_what_it_names_is_not() {
             assert_eq!(denied(allowed, spec), Vec::<String>::new(), "{what}");
         }
     }
+}
+
+#[test]
+fn who_shares_a_load_balancer_needs_leave_for_its_group() {
+    let asked = json!({"expose": {"type": "Ingress", "hosts": ["a.example.com"], "group": "tools"}});
+    let class = |groups: Value| json!({"expose": {"allowedTypes": ["Ingress"], "allowedGroups": groups}});
+    assert_eq!(denied(class(json!(["others"])), asked.clone()), ["spec.expose.group"]);
+    assert_eq!(denied(class(json!(["tools"])), asked), Vec::<String>::new());
 }
 
 #[test]

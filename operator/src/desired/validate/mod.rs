@@ -34,7 +34,13 @@ pub use scheduling::Scheduling;
 pub use state::Strategy;
 pub(super) use state::{authorities, secrets};
 
-use super::{disruption::Budget, hosts, network::Network, scaled_object::Keda};
+use super::{
+    disruption::Budget,
+    exposure::{Balancers, Exposure},
+    hosts,
+    network::Network,
+    scaled_object::Keda,
+};
 use crate::vocabulary::Reason;
 
 /// What the operator adds to every server: its settings, as far as objects depend on them.
@@ -46,6 +52,8 @@ pub struct Defaults {
     pub cluster_domain: String,
     /// Namespace of the operator, which may call every server.
     pub operator_namespace: String,
+    /// What load balancers there are.
+    pub balancers: Balancers,
 }
 
 /// A server that can be built.
@@ -85,6 +93,12 @@ pub struct Valid {
     pub hosts: Vec<String>,
     /// Origins of web pages that may call.
     pub origins: Vec<String>,
+    /// The load balancer, if the spec asks for one.
+    pub exposure: Option<Exposure>,
+    /// What load balancers there are.
+    pub balancers: Balancers,
+    /// Name of this one, as soon as it has one. No part of the spec: the shell sets it.
+    pub balancer: Option<String>,
     /// Where pods run.
     pub scheduling: Scheduling,
     /// How their health is looked at.
@@ -178,6 +192,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
     let env = env::variables(&spec.env, &mut problems);
     let env_from = env::sources(&spec.env_from, &mut problems);
     let (hosts, origins) = expose::names(spec.expose.as_ref(), &mut problems);
+    let exposure = expose::exposure(spec, &mut problems);
     let namespace = server.namespace().unwrap_or_default();
     let url = address(&name, &namespace, &hosts, defaults);
     let runs = runs::runs(spec, defaults, &url, &mut problems);
@@ -210,6 +225,9 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             disruption,
             hosts,
             origins,
+            exposure,
+            balancers: defaults.balancers.clone(),
+            balancer: None,
             scheduling,
             probes,
             drain_seconds,
