@@ -19,6 +19,7 @@ use tokio::sync::Mutex;
 mod admitted;
 mod allowed;
 mod asked;
+mod exposed;
 mod healed;
 mod kept;
 mod refused;
@@ -94,6 +95,9 @@ fn main() -> ExitCode {
         ("KEDA is noticed when it comes and when it goes, and no server waits for it", |f| {
             scaled::comes_and_goes(f).boxed_local()
         }),
+        ("a load balancer of either kind is asked for, told of, and asked for no longer", |f| {
+            exposed::both(f).boxed_local()
+        }),
         ("an operator for one namespace asks for nothing outside of it", |f| allowed::one_namespace(f).boxed_local()),
         ("every right of the operator was used, and none was missing", |f| allowed::rights(f).boxed_local()),
         // After the look back: it is denied on purpose.
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
             // Nobody answers there: what becomes of an identity is the matter of suite identity.
             let settings = vec![
                 ("MCP_EKS_CLUSTER_NAME", "suite".to_owned()),
+                ("MCP_EKS_LOAD_BALANCER_CIDRS", "10.0.0.0/20,10.0.16.0/20".to_owned()),
                 ("AWS_REGION", "us-west-2".to_owned()),
                 ("AWS_ENDPOINT_URL_EKS", "http://127.0.0.1:1".to_owned()),
                 ("AWS_ACCESS_KEY_ID", "test".to_owned()),

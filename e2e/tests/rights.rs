@@ -33,6 +33,8 @@ const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 const NAMED: Duration = Duration::from_secs(20);
 /// Namespaces that are looked at, and operators that run, at the same time.
 const AT_ONCE: usize = 4;
+/// The class of every server.
+const CLASS: &str = "team";
 /// The namespace in which nothing is missing.
 const WHOLE: &str = "nothing-is-missing";
 
@@ -59,6 +61,16 @@ fn main() -> ExitCode {
             // Without it the API server has nothing to watch, whatever the rights.
             keda::define_loosely(&cluster.client()).await?;
             let (rules, at_home) = grants::of_operator(&cluster.client()).await?;
+            // What needs a class: a load balancer, and an identity.
+            let allowed = json!({
+                "allowedNamespaces": {"selector": {}},
+                "egress": {"allowedCidrs": ["0.0.0.0/0", "::/0"]},
+                "expose": {"allowedTypes": ["Ingress"]},
+                "identity": {"allowedRoleArns": ["arn:aws:iam::123456789012:role/*"], "sessionPolicy": "Optional"},
+                "secretNames": ["callers"],
+                "volumes": {"allowedTypes": ["EmptyDir"]},
+            });
+            class(&cluster.client(), CLASS, allowed).await?;
             // What it may write, it may in some namespaces alone, where one right is missing or none.
             grants::keep_looks(&cluster.client()).await?;
             for grant in grants::all(&rules).iter().filter(|grant| !grant.is_look()) {
@@ -70,7 +82,10 @@ fn main() -> ExitCode {
                 &cluster,
                 &suite::bin_dir(BINARY),
                 OPERATOR_NAMESPACE,
-                vec![("MCP_EKS_CLUSTER_NAME", "suite".to_owned())],
+                vec![
+                    ("MCP_EKS_CLUSTER_NAME", "suite".to_owned()),
+                    ("MCP_EKS_LOAD_BALANCER_CIDRS", "10.0.0.0/20".to_owned()),
+                ],
             )
             .await?;
             Ok(Fixture { cluster, operator, rules, at_home })
@@ -81,6 +96,8 @@ fn main() -> ExitCode {
 
 fn filesystem() -> Value {
     json!({
+        "className": CLASS,
+        "expose": {"type": "Ingress"},
         "server": {"filesystem": {"roots": [{"name": "data", "volume": "data"}]}},
         "volumes": [{"name": "data", "emptyDir": {}}],
         "autoscaling": {"minReplicas": 2, "maxReplicas": 3},
@@ -89,7 +106,7 @@ fn filesystem() -> Value {
 
 /// What takes all away from it that a server can do without.
 fn least() -> Value {
-    json!({"replicas": 1, "network": {"enabled": false}, "autoscaling": null})
+    json!({"replicas": 1, "network": {"enabled": false}, "autoscaling": null, "expose": null})
 }
 
 /// A server that asks who calls.
@@ -159,13 +176,6 @@ async fn writes(fixture: &Fixture) -> Result<()> {
         let mut spec = filesystem();
         if grant.resource == "mcpservers" {
             // The finalizer is written for an identity alone.
-            let allowed = json!({
-                "allowedNamespaces": {"selector": {}},
-                "identity": {"allowedRoleArns": ["arn:aws:iam::123456789012:role/*"], "sessionPolicy": "Optional"},
-                "volumes": {"allowedTypes": ["EmptyDir"]},
-            });
-            class(&space.client, "aws", allowed).await?;
-            spec["className"] = json!("aws");
             spec["identity"] = json!({"roleArn": "arn:aws:iam::123456789012:role/reader"});
         }
         space.apply("files", spec).await?;

@@ -23,6 +23,7 @@ pub fn children(space: &Space, resource: &str) -> Result<(Api<DynamicObject>, &'
         "services" => ("", "v1", "Service", "files"),
         "deployments" => ("apps", "v1", "Deployment", "files"),
         "poddisruptionbudgets" => ("policy", "v1", "PodDisruptionBudget", "files"),
+        "ingresses" => ("networking.k8s.io", "v1", "Ingress", "files"),
         "scaledobjects" => ("keda.sh", "v1alpha1", "ScaledObject", "files"),
         other => bail!("{other} is no kind of a child"),
     };
@@ -43,6 +44,7 @@ pub async fn create(space: &Space, resource: &str) -> Result<DynamicObject> {
     let selector = json!({"matchLabels": {"a": "b"}});
     if let Some(spec) = match resource {
         "networkpolicies" => Some(json!({"podSelector": selector})),
+        "ingresses" => Some(json!({"defaultBackend": {"service": {"name": "another", "port": {"number": 80}}}})),
         "services" => Some(json!({"ports": [{"port": 80}]})),
         "deployments" => Some(json!({"selector": selector, "template": pod})),
         "poddisruptionbudgets" => Some(json!({"selector": selector, "maxUnavailable": 1})),

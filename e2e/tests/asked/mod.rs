@@ -125,7 +125,7 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     space.apply("refused", spec).await?;
     let message = space.condition("refused", "Stalled=True/ClassDenied", SOON).await?;
     ensure!(message.contains("spec.className") && message.contains("spec.session.mode"), "{message}");
-    space.condition("refused", "Exposed=False/NotYetSupported", SOON).await?;
+    space.condition("refused", "Exposed=False/ClassDenied", SOON).await?;
     ensure!(space.children("refused").await?.is_empty(), "something was made of a refused spec");
     let mut spec = filesystem();
     spec["conformance"] = json!({"schedule": "OnChange"});

@@ -163,8 +163,8 @@ async fn look_at_all(client: &Client, home: &str, rules: &[PolicyRule]) -> Resul
 }
 
 /// Children from which something is taken away that an apply cannot take away.
-pub(crate) const VANDALISED: [&str; 6] =
-    ["configmaps", "networkpolicies", "services", "deployments", "poddisruptionbudgets", "scaledobjects"];
+pub(crate) const VANDALISED: [&str; 7] =
+    ["configmaps", "networkpolicies", "services", "deployments", "ingresses", "poddisruptionbudgets", "scaledobjects"];
 
 /// What is added to a child by hand, and where it is.
 fn vandal(resource: &str) -> Result<(Value, &'static str)> {
@@ -174,6 +174,10 @@ fn vandal(resource: &str) -> Result<(Value, &'static str)> {
             (json!({"spec": {"podSelector": {"matchLabels": {"app": "none"}}}}), "/spec/podSelector/matchLabels/app")
         }
         "services" => (json!({"spec": {"externalIPs": ["192.0.2.1"]}}), "/spec/externalIPs/0"),
+        "ingresses" => {
+            let backend = json!({"service": {"name": "another", "port": {"number": 80}}});
+            (json!({"spec": {"defaultBackend": backend}}), "/spec/defaultBackend")
+        }
         "deployments" => {
             let pod = json!({"dnsConfig": {"nameservers": ["192.0.2.1"]}});
             (json!({"spec": {"template": {"spec": pod}}}), "/spec/template/spec/dnsConfig")
