@@ -116,8 +116,8 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
     let servers = watches.server_store.clone();
     let sweep = {
         let (context, servers, listed) = (context.clone(), servers.clone(), listed.clone());
-        let watched = settings.watch_namespace.clone();
-        async move { sweep::run(&context, &servers, watched.as_deref(), listed).await }
+        let namespace = settings.watch_namespace.clone();
+        async move { sweep::run(&context, &servers, namespace.as_deref(), listed).await }
     };
     let debug = debug::routes(Debug { context: context.clone(), listed, servers, settings, logs, started });
     let stop = stop.boxed().shared();
