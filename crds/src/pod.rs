@@ -177,7 +177,7 @@ pub struct ClaimVolume {
     /// Name of the claim.
     #[schemars(length(min = 1, max = 253))]
     pub claim_name: String,
-    /// How the claim can be mounted, as the claim itself says. It decides how pods are replaced.
+    /// How the claim can be mounted. It decides how pods are replaced.
     #[serde(default)]
     #[schemars(transform = AccessMode::explain)]
     pub access_mode: AccessMode,

@@ -54,7 +54,7 @@ choice! {
         NoSchedule,
         /// Pods are placed elsewhere if possible.
         PreferNoSchedule,
-        /// Pods are not placed there, and those that run there leave.
+        /// Pods that run there leave, too.
         NoExecute,
     }
 }

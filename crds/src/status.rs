@@ -122,7 +122,6 @@ pub struct IdentityStatus {
     pub policy_hash: Option<String>,
     /// Number of its characters; EKS takes 2048.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 65_536))]
     pub policy_size: Option<i32>,
     /// The external id that the trust policy of targetRoleArn has to name.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -40,7 +40,7 @@ pub struct Weather {
 choice! {
     /// Where the key-value store keeps its entries.
     Backend {
-        /// In the pod's memory: they end with the pod.
+        /// In the pod: they end with it.
         Memory,
         /// In Valkey or Redis, shared by all pods.
         Valkey,

@@ -27,7 +27,7 @@ choice! {
     Writes {
         /// There is none.
         Off,
-        /// A person has to confirm each destructive call.
+        /// A person confirms each destructive call.
         Consent,
         /// They run when called.
         Allow,
