@@ -16,6 +16,9 @@ use crate::{
     suite::{objects::Space, operator::OperatorProcess},
 };
 
+/// Longer than the operator holds back a step while a crowd starts.
+const SETTLE: Duration = Duration::from_secs(40);
+
 /// Makes every McpServer on a cluster of its own.
 pub(super) async fn run(bench: &Bench, template: &Template, progress: Progress) -> Result<Operated> {
     let cluster = cluster("operated", progress).await?;
@@ -39,8 +42,8 @@ pub(super) async fn run(bench: &Bench, template: &Template, progress: Progress) 
     let asked = log.since(mark)?;
     let peak_kib = measure_peak(&operator)?;
 
-    // A status that settles late, a look that a write asked for.
-    sleep(Duration::from_secs(10)).await;
+    // A step that was held, a look that a write asked for.
+    sleep(SETTLE).await;
     progress.say(format_args!("at rest for {} s", bench.rest));
     let mark = log.mark()?;
     let before = Usage::of(&cluster, Some(operator.pid()?))?;

@@ -17,6 +17,8 @@ use crate::Fixture;
 const SERVERS: u32 = 200;
 /// Time for all of them to become Ready on a busy machine.
 const READY: Duration = Duration::from_mins(5);
+/// Longer than the operator holds back a step while a crowd starts.
+const HELD: Duration = Duration::from_secs(35);
 /// The window in which nothing may be written.
 const REST: Duration = Duration::from_secs(15);
 
@@ -46,8 +48,7 @@ pub(crate) async fn rests(fixture: &Fixture) -> Result<()> {
         Ok(some.map_or(Ok(()), Err))
     })
     .await?;
-    // The last status is written a moment before the last Event about it.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    tokio::time::sleep(HELD).await;
 
     let mark = fixture.cluster.audit_log().mark()?;
     tokio::time::sleep(REST).await;

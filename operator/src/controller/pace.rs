@@ -15,7 +15,7 @@ use crate::status::progress::Step;
 /// Longest hold: people look at a server that starts every few seconds.
 pub const HOLD: Duration = Duration::from_secs(3);
 /// Longest hold while a crowd is on its way.
-pub const HOLD_IN_CROWD: Duration = Duration::from_secs(10);
+pub const HOLD_IN_CROWD: Duration = Duration::from_secs(30);
 /// So many servers on their way at once are a crowd: nobody watches each.
 const CROWD: usize = 32;
 /// A server that is gone never asks again; what is held for it is dropped by then.
@@ -31,16 +31,16 @@ impl Pace {
     pub fn hold(&self, uid: &str, step: Step, now: Instant) -> Option<Duration> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let in_crowd = held.len() >= CROWD;
-        let hold = if in_crowd { HOLD_IN_CROWD } else { HOLD };
+        let longest = if in_crowd { HOLD_IN_CROWD } else { HOLD };
         let Some(since) = held.get(uid).copied() else {
             if step == Step::First && !in_crowd {
                 return None;
             }
             held.retain(|_, since| now.duration_since(*since) < FORGOTTEN);
             held.insert(uid.to_owned(), now);
-            return Some(hold);
+            return Some(longest);
         };
-        hold.checked_sub(now.duration_since(since)).filter(|left| !left.is_zero())
+        longest.checked_sub(now.duration_since(since)).filter(|left| !left.is_zero())
     }
 
     /// Nothing is held any more: it was published, or taken back.
@@ -87,7 +87,7 @@ mod tests {
         let (pace, start) = (Pace::default(), Instant::now());
         crowd(&pace, start);
         assert_eq!(pace.hold("new", Step::First, start), Some(HOLD_IN_CROWD));
-        assert_eq!(pace.hold("0", Step::Next, start + HOLD), Some(HOLD_IN_CROWD - HOLD));
+        assert_eq!(pace.hold("0", Step::Next, start + HOLD), HOLD_IN_CROWD.checked_sub(HOLD));
         assert_eq!(pace.hold("new", Step::First, start + HOLD_IN_CROWD), None);
         for n in 0..CROWD {
             pace.settled(&n.to_string());
