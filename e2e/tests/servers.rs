@@ -34,6 +34,7 @@ const BINARY: &str = env!("CARGO_BIN_EXE_mcp-e2e");
 const KUBELET: Duration = Duration::from_secs(150);
 
 mod guarded;
+mod session;
 
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -65,6 +66,9 @@ fn main() -> ExitCode {
         }),
         ("consent begun on one pod completes on another", |f| guarded::consent(f).boxed_local()),
         ("records of pods chain in PostgreSQL, also when a pod was replaced", |f| guarded::audited(f).boxed_local()),
+        ("a client of a server with sessions stays with its pod, and the pod with its sessions", |f| {
+            session::stays(f).boxed_local()
+        }),
         ("a database on a volume outlives its pod", |f| guarded::kept(f).boxed_local()),
     ];
     suite::run(

@@ -163,6 +163,19 @@ fn what_every_kind_can_be_told_stands_in_the_file() {
 }
 
 #[test]
+fn sessions_keep_a_client_on_its_pod() {
+    for (mode, setting, affinity) in [("Stateful", json!("stateful"), "ClientIP"), ("Stateless", Value::Null, "None")] {
+        let spec = || plain(json!({"session": {"mode": mode}, "replicas": 3}));
+        assert_eq!(settings(spec())["sessions"], setting);
+        let service = &objects(spec())[&ChildKind::Service]["spec"];
+        assert_eq!(service["sessionAffinity"], affinity);
+        let seconds = &service["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"];
+        // Longer than the kit lets a session idle.
+        assert_eq!(seconds.as_i64(), (mode == "Stateful").then_some(3 * 60 * 60));
+    }
+}
+
+#[test]
 fn a_secret_is_a_file_of_one_key_in_a_directory_of_its_own_and_never_a_variable() {
     let spec = json!({
         "server": {"database": {"postgres": {"secretRef": key("uri"), "caConfigMapRef": key("ca")}}},

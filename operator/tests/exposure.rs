@@ -87,6 +87,26 @@ fn a_network_load_balancer_with_everything() {
 }
 
 #[test]
+fn a_client_with_a_session_stays_with_its_pod_or_the_spec_is_refused() {
+    let stateful = || json!({"session": {"mode": "Stateful"}});
+    let attributes = |more| {
+        let service = service(&valid_with(json!({"type": "LoadBalancer"}), more));
+        let attributes =
+            &service["metadata"]["annotations"]["service.beta.kubernetes.io/aws-load-balancer-target-group-attributes"];
+        attributes.as_str().unwrap().to_owned()
+    };
+    assert!(attributes(stateful()).ends_with(",stickiness.enabled=true,stickiness.type=source_ip"));
+    assert!(!attributes(json!({})).contains("stickiness"));
+    let tls = json!({"type": "LoadBalancer", "hosts": ["mcp.example.com"], "tls": {"certificateArn": CERTIFICATE}});
+    for expose in [tls, json!({"type": "Ingress"})] {
+        let problems = desired::validate(&server(expose.clone(), stateful()), &defaults()).unwrap_err();
+        let fields: Vec<_> = problems.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["spec.session.mode"], "{expose}");
+        assert!(desired::validate(&server(expose, json!({})), &defaults()).is_ok());
+    }
+}
+
+#[test]
 fn a_private_application_load_balancer() {
     let valid = valid(json!({"type": "Ingress"}));
     insta::assert_yaml_snapshot!(child(&valid, ChildKind::Ingress));

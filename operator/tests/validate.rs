@@ -88,7 +88,6 @@ fn what_would_loosen_security_or_run_the_wrong_thing_is_not_yet_taken() {
         (json!({"server": {"product": {"postgres": {"secretRef": key}}}}), "spec.server.product"),
         (json!({"server": {"order": {"postgres": {"secretRef": key}, "productServer": "p"}}}), "spec.server.order"),
         (json!({"server": {"image": {"ref": "a", "transport": "Stdio"}}}), "spec.server.image.transport"),
-        (image(json!({"session": {"mode": "Stateful"}})), "spec.session.mode"),
         (image(json!({"auth": {"mode": "ApiKey", "apiKey": {"secretRef": key}}})), "spec.auth.mode"),
         (image(json!({"auth": {"rateLimit": {"requestsPerSecond": 5}}})), "spec.auth.rateLimit"),
         (image(json!({"tools": {"allow": ["a"]}})), "spec.tools.allow"),
@@ -109,11 +108,11 @@ fn what_would_loosen_security_or_run_the_wrong_thing_is_not_yet_taken() {
 #[test]
 fn every_part_that_is_not_there_yet_is_named_at_once() {
     let spec = image(json!({
-        "className": "a", "session": {"mode": "Stateful"}, "auth": {"rateLimit": {"requestsPerSecond": 5}},
+        "className": "a", "tools": {"onChange": "Block"}, "auth": {"rateLimit": {"requestsPerSecond": 5}},
         "replicas": -1, "expose": {"type": "LoadBalancer"}, "identity": {"roleArn": ROLE},
     }));
     let found = problems(spec);
-    assert_eq!(fields(&found, Reason::NotYetSupported), ["spec.session.mode", "spec.auth.rateLimit"]);
+    assert_eq!(fields(&found, Reason::NotYetSupported), ["spec.tools.onChange", "spec.auth.rateLimit"]);
     assert_eq!(fields(&found, Reason::InvalidSpec), ["spec.replicas"]);
 }
 

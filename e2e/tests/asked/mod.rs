@@ -121,10 +121,10 @@ pub(crate) async fn not_yet(fixture: &Fixture) -> Result<()> {
     let mut spec = filesystem();
     spec["className"] = json!("default");
     spec["expose"] = json!({"type": "LoadBalancer"});
-    spec["session"] = json!({"mode": "Stateful"});
+    spec["tools"] = json!({"onChange": "Block"});
     space.apply("refused", spec).await?;
     let message = space.condition("refused", "Stalled=True/ClassDenied", SOON).await?;
-    ensure!(message.contains("spec.className") && message.contains("spec.session.mode"), "{message}");
+    ensure!(message.contains("spec.className") && message.contains("spec.tools.onChange"), "{message}");
     space.condition("refused", "Exposed=False/ClassDenied", SOON).await?;
     ensure!(space.children("refused").await?.is_empty(), "something was made of a refused spec");
     let mut spec = filesystem();

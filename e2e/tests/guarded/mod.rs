@@ -55,7 +55,7 @@ async fn config_map(space: &Space, name: &str, key: &str, text: &str) -> Result<
 }
 
 /// The server is Ready because the operator saw its tools, not by the kubelet's word.
-async fn proven(space: &Space, name: &str) -> Result<()> {
+pub(crate) async fn proven(space: &Space, name: &str) -> Result<()> {
     ready(space, name).await?;
     let server = space.servers().get(name).await?;
     let found = conditions(&server);
@@ -77,7 +77,7 @@ async fn call_tool(address: SocketAddr, tool: &str, arguments: Value) -> Result<
 }
 
 /// Name and address of every pod of a server that is ready and stays, by name.
-async fn pods(space: &Space, name: &str) -> Result<Vec<(String, SocketAddr)>> {
+pub(crate) async fn pods(space: &Space, name: &str) -> Result<Vec<(String, SocketAddr)>> {
     let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
     let found = api.list(&ListParams::default().labels(&format!("mcp-eks.dev/server={name}"))).await?;
     let serving = found.into_iter().filter(|pod| pod.metadata.deletion_timestamp.is_none()).filter_map(|pod| {

@@ -10,6 +10,7 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use mcp_crds::session::SessionMode;
 
 use super::{
     Valid,
@@ -82,8 +83,12 @@ fn annotations(server: &Valid, exposure: &Exposure, cross_zone: bool, listeners:
 }
 
 /// Pods see the load balancer and not the client, by which the NetworkPolicy knows whom to let in; one that ends has as
-/// long as its drain.
+/// long as its drain. Where clients belong to pods, what comes from one address goes to one pod.
 /// Source: <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html>.
 fn target_group(server: &Valid) -> String {
-    format!("preserve_client_ip.enabled=false,deregistration_delay.timeout_seconds={}", server.drain_seconds)
+    let sticky = match server.session_mode {
+        SessionMode::Stateful => ",stickiness.enabled=true,stickiness.type=source_ip",
+        SessionMode::Stateless => "",
+    };
+    format!("preserve_client_ip.enabled=false,deregistration_delay.timeout_seconds={}{sticky}", server.drain_seconds)
 }

@@ -1,6 +1,7 @@
 //! The Service: one port, MCP, and a second one where a Network Load Balancer is in front of it ([`super::nlb`]). Health stays
 //! inside the pod network.
 //!
+//! Where clients belong to pods, it sends what comes from one address to one pod, for longer than a session may idle.
 //! It says in the words of agentgateway and kagent that it speaks MCP, so that both find it by themselves.
 //! Sources: <https://agentgateway.dev/docs/kubernetes/latest/mcp/dynamic-mcp/>, and the annotations in kagent's
 //! `go/core/internal/controller/translator/agent`.
@@ -8,14 +9,19 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Service, ServicePort, ServiceSpec},
+    api::core::v1::{ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig},
     apimachinery::pkg::util::intstr::IntOrString,
 };
+use mcp_crds::session::SessionMode;
 
 use super::{ChildKind, Valid, labels, nlb, pod::MCP_PORT_NAME};
 use crate::vocabulary::discovery;
 
+/// What the API server takes where nothing is said; the kit ends sessions that were idle for half an hour.
+const AFFINITY_SECONDS: i32 = 3 * 60 * 60;
+
 pub(super) fn build(server: &Valid) -> Service {
+    let is_stateful = server.session_mode == SessionMode::Stateful;
     let mut metadata = labels::metadata(ChildKind::Service, server);
     metadata.labels.get_or_insert_default().insert(discovery::KAGENT_LABEL.to_owned(), "true".to_owned());
     metadata.annotations = Some(announcements(server));
@@ -24,7 +30,10 @@ pub(super) fn build(server: &Valid) -> Service {
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
             internal_traffic_policy: Some("Cluster".to_owned()),
-            session_affinity: Some("None".to_owned()),
+            session_affinity: Some(if is_stateful { "ClientIP" } else { "None" }.to_owned()),
+            session_affinity_config: is_stateful.then_some(SessionAffinityConfig {
+                client_ip: Some(ClientIPConfig { timeout_seconds: Some(AFFINITY_SECONDS) }),
+            }),
             selector: labels::selector(server).match_labels,
             ports: Some(vec![ServicePort {
                 name: Some(MCP_PORT_NAME.to_owned()),

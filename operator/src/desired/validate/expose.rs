@@ -4,6 +4,7 @@ use mcp_crds::{
     McpServerSpec,
     auth::AuthMode,
     expose::{CrossZone, Expose, ExposeType, Scheme},
+    session::SessionMode,
 };
 
 use super::Problems;
@@ -36,6 +37,7 @@ pub(super) fn exposure(spec: &McpServerSpec, problems: &mut Problems) -> Option<
     let expose = spec.expose.as_ref()?;
     misplaced(expose, problems);
     open(spec, expose, problems);
+    sticky(spec, expose, problems);
     let kind = match expose.type_ {
         ExposeType::ClusterIP => return None,
         ExposeType::LoadBalancer => Balancer::Network { cross_zone: expose.cross_zone == CrossZone::On },
@@ -132,6 +134,24 @@ fn open(spec: &McpServerSpec, expose: &Expose, problems: &mut Problems) {
             "spec.expose.tls",
             "is not set, and keys and tokens would cross the internet in clear text: name a certificate in \
              certificateArn, or set scheme to Internal",
+        );
+    }
+}
+
+/// A load balancer keeps a client on its pod by the client's address, or not at all: MCP clients send no cookies back, and
+/// TLS listeners of Network Load Balancers know no stickiness.
+/// Source: <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html>.
+fn sticky(spec: &McpServerSpec, expose: &Expose, problems: &mut Problems) {
+    let stateful = spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful);
+    let loses = match expose.type_ {
+        ExposeType::ClusterIP => false,
+        ExposeType::LoadBalancer => expose.tls.is_some(),
+        ExposeType::Ingress => true,
+    };
+    if stateful && loses {
+        problems.add(
+            "spec.session.mode",
+            "is Stateful, and this load balancer would send a client to a pod that does not know its session: set it to              Stateless, or expose.type to LoadBalancer without tls",
         );
     }
 }

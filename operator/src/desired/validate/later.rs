@@ -8,7 +8,6 @@ use mcp_crds::{
     McpServerSpec,
     auth::AuthMode,
     kinds::image::Transport,
-    session::SessionMode,
     tools::OnChange,
     watch::{AuditSink, ConformanceSchedule},
 };
@@ -31,13 +30,6 @@ pub(super) fn refused(spec: &McpServerSpec, problems: &mut Problems) {
             image.transport == Transport::Stdio,
             "spec.server.image.transport",
             "there is no bridge to stdio yet: set it to StreamableHttp, for a server that speaks HTTP",
-        );
-    }
-    if let Some(session) = &spec.session {
-        refuse(
-            session.mode == SessionMode::Stateful,
-            "spec.session.mode",
-            "requests are not kept on one pod yet: set it to Stateless",
         );
     }
     refuse(

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Volume, VolumeMount};
 use kube::ResourceExt;
-use mcp_crds::{McpServer, class::PodSecurity, scaling::Autoscaling};
+use mcp_crds::{McpServer, class::PodSecurity, scaling::Autoscaling, session::SessionMode};
 
 pub use bundled::is_guarded;
 pub use later::left_out;
@@ -105,6 +105,8 @@ pub struct Valid {
     pub probes: Probes,
     /// Seconds in which running calls may end when a pod stops.
     pub drain_seconds: i32,
+    /// Whether a client belongs to a pod.
+    pub session_mode: SessionMode,
     /// How one pod template follows another.
     pub strategy: Strategy,
     /// Secrets with which images are pulled.
@@ -231,6 +233,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             scheduling,
             probes,
             drain_seconds,
+            session_mode: spec.session.as_ref().map(|session| session.mode).unwrap_or_default(),
             strategy: state::strategy(spec),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             pod_labels,

@@ -11,7 +11,7 @@ mod filesystem;
 mod record;
 mod upstream;
 
-use mcp_crds::{McpServerSpec, auth::AuthMode};
+use mcp_crds::{McpServerSpec, auth::AuthMode, session::SessionMode};
 
 use super::Problems;
 use crate::desired::bundled::Bundled;
@@ -31,6 +31,9 @@ pub(super) fn bundled(spec: &McpServerSpec, image: &str, url: &str, problems: &m
         .or_else(|| kind.custom.as_ref().map(|it| custom::server(it, spec, problems)))
         .or_else(|| kind.filesystem.as_ref().map(|it| filesystem::server(it, spec, problems)))?;
     let mut server = Bundled { image: spec.image.clone().unwrap_or_else(|| image.to_owned()), ..server };
+    if spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful) {
+        server.set("sessions", "stateful");
+    }
     door::add(&mut server, spec, url, problems);
     record::add(&mut server, spec, problems);
     Some(server)
