@@ -28,12 +28,12 @@ choice! {
 }
 
 choice! {
-    /// Where a Network Load Balancer sends what arrives in a zone.
+    /// Where a Network Load Balancer sends calls.
     CrossZone {
         /// To every pod.
-        On,
+        Enabled,
         /// To pods in that zone.
-        Off,
+        Disabled,
     }
 }
 
@@ -82,7 +82,7 @@ pub struct Expose {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 60, max = 4000))]
     pub idle_timeout_seconds: Option<i32>,
-    /// Where a Network Load Balancer sends what arrives in a zone.
+    /// Where a Network Load Balancer sends calls.
     #[serde(default)]
     #[schemars(transform = CrossZone::explain)]
     pub cross_zone: CrossZone,

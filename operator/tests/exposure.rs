@@ -77,7 +77,7 @@ fn a_private_network_load_balancer() {
 #[test]
 fn a_network_load_balancer_with_everything() {
     let everything = json!({
-        "type": "LoadBalancer", "scheme": "InternetFacing", "hosts": ["mcp.example.com"], "crossZone": "Off",
+        "type": "LoadBalancer", "scheme": "InternetFacing", "hosts": ["mcp.example.com"], "crossZone": "Disabled",
         "tls": {"certificateArn": CERTIFICATE}, "sourceRanges": ["192.0.2.0/24"],
     });
     let auth = json!({"auth": {"mode": "ApiKey", "apiKey": {"secretRef": {"name": "k", "key": "k"}}}});
@@ -300,7 +300,7 @@ fn what_cannot_be_is_refused_with_words_that_mend_it() {
             "group",
             "lower-case letters",
         ),
-        (json!({"type": "Ingress", "crossZone": "Off"}), &nothing, "crossZone", "type LoadBalancer"),
+        (json!({"type": "Ingress", "crossZone": "Disabled"}), &nothing, "crossZone", "type LoadBalancer"),
         (json!({"tls": tls}), &nothing, "tls", "set type"),
         (
             json!({"type": "Ingress", "sourceRanges": ["10.0.0.1/8"]}),

@@ -203,7 +203,11 @@ fn expose() -> impl Strategy<Value = Option<Expose>> {
                 tls: Some(tls).filter(|_| first && !inside && !hosts.is_empty()),
                 group: Some("shared".to_owned())
                     .filter(|_| second && type_ == ExposeType::Ingress && !hosts.is_empty()),
-                cross_zone: if second && type_ == ExposeType::LoadBalancer { CrossZone::Off } else { CrossZone::On },
+                cross_zone: if second && type_ == ExposeType::LoadBalancer {
+                    CrossZone::Disabled
+                } else {
+                    CrossZone::Enabled
+                },
                 source_ranges: ranges.into_iter().filter(|_| !inside).map(str::to_owned).collect(),
                 hosts: hosts.into_iter().collect(),
                 ..Expose::default()

@@ -40,7 +40,7 @@ pub(super) fn exposure(spec: &McpServerSpec, problems: &mut Problems) -> Option<
     sticky(spec, expose, problems);
     let kind = match expose.type_ {
         ExposeType::ClusterIP => return None,
-        ExposeType::LoadBalancer => Balancer::Network { cross_zone: expose.cross_zone == CrossZone::On },
+        ExposeType::LoadBalancer => Balancer::Network { cross_zone: expose.cross_zone == CrossZone::Enabled },
         ExposeType::Ingress => {
             Balancer::Application { web_acl: expose.waf_acl_arn.clone(), group: expose.group.clone() }
         }
@@ -103,7 +103,7 @@ fn misplaced(expose: &Expose, problems: &mut Problems) {
         ),
         (expose.group.is_some(), application, "group", "a group is of type Ingress: set it, or take this out"),
         (
-            expose.cross_zone == CrossZone::Off,
+            expose.cross_zone == CrossZone::Disabled,
             network,
             "crossZone",
             "is of type LoadBalancer: set it, or take this out",
