@@ -48,6 +48,18 @@ async fn list(at: SocketAddr, session: &str) -> Result<StatusCode> {
     Ok(send(at, Method::POST, Some(session), &list).await?.status())
 }
 
+/// The session that an answer opened.
+fn id(opened: &reqwest::Response) -> Result<String> {
+    let id = opened.headers().get("mcp-session-id").and_then(|id| id.to_str().ok());
+    Ok(id.context("no session")?.to_owned())
+}
+
+async fn end(at: SocketAddr, session: &str) -> Result<()> {
+    let ended = send(at, Method::DELETE, Some(session), &json!({})).await?.status();
+    ensure!(ended.is_success(), "{ended}");
+    Ok(())
+}
+
 pub(crate) async fn stays(fixture: &Fixture) -> Result<()> {
     let space = fixture.space("session").await?;
     let spec = json!({
@@ -59,6 +71,17 @@ pub(crate) async fn stays(fixture: &Fixture) -> Result<()> {
     proven(&space, "users").await?;
     let (url, service) = call::endpoint(&fixture.cluster.client(), &space.servers().get("users").await?).await?;
 
+    let opened = initialize(service).await?;
+    ensure!(opened.status() == StatusCode::OK, "{opened:?}");
+    let session = id(&opened)?;
+    for _ in 0..12 {
+        // Each over a connection of its own: without affinity half of them would meet the other pod.
+        let status = list(service, &session).await?;
+        ensure!(status == StatusCode::OK, "the session was not at the pod that the Service chose: {status}");
+    }
+    ends(&space, service, &session).await?;
+
+    // Last: not every SDK ends its session, and one that is open keeps its pod until the drain is over.
     let clients = Clients::install(&Cache::from_env()?).await?;
     let path = url.parse::<http::Uri>()?.path().to_owned();
     let target = Target::Http(format!("http://{service}{path}"));
@@ -71,17 +94,7 @@ pub(crate) async fn stays(fixture: &Fixture) -> Result<()> {
             "{client:?}: {seen}"
         );
     }
-
-    let opened = initialize(service).await?;
-    ensure!(opened.status() == StatusCode::OK, "{opened:?}");
-    let session =
-        opened.headers().get("mcp-session-id").and_then(|id| id.to_str().ok()).context("no session")?.to_owned();
-    for _ in 0..12 {
-        // Each over a connection of its own: without affinity half of them would meet the other pod.
-        let status = list(service, &session).await?;
-        ensure!(status == StatusCode::OK, "the session was not at the pod that the Service chose: {status}");
-    }
-    ends(&space, service, &session).await
+    Ok(())
 }
 
 /// The pod of a session goes: the session lives until its client ends it, and the Service leads to another pod.
@@ -99,14 +112,18 @@ async fn ends(space: &Space, service: SocketAddr, session: &str) -> Result<()> {
     let api: Api<Pod> = Api::namespaced(space.client.clone(), &space.name);
     api.delete(&pod, &DeleteParams::default()).await?;
     eventually("the pod that ends opens no session", ENDING, async || {
-        let status = initialize(at).await?.status();
+        let opened = initialize(at).await?;
+        let status = opened.status();
+        if status == StatusCode::OK {
+            // It has not heard yet; a session that is left open would keep the pod.
+            end(at, &id(&opened)?).await?;
+        }
         Ok(if status == StatusCode::SERVICE_UNAVAILABLE { Ok(()) } else { Err(format!("{status}")) })
     })
     .await?;
     let status = list(at, session).await?;
     ensure!(status == StatusCode::OK, "its session is drained, not cut: {status}");
-    let ended = send(at, Method::DELETE, Some(session), &json!({})).await?.status();
-    ensure!(ended.is_success(), "{ended}");
+    end(at, session).await?;
     eventually("the pod is gone long before its drain of 120 s is over", ENDING, async || {
         let found = api.get_opt(&pod).await?.is_some();
         Ok(if found { Err("it is still there".to_owned()) } else { Ok(()) })
