@@ -151,7 +151,8 @@ fn sticky(spec: &McpServerSpec, expose: &Expose, problems: &mut Problems) {
     if stateful && loses {
         problems.add(
             "spec.session.mode",
-            "is Stateful, and this load balancer would send a client to a pod that does not know its session: set it to              Stateless, or expose.type to LoadBalancer without tls",
+            "is Stateful, and this load balancer would send a client to a pod that does not know its session: set it to \
+             Stateless, or expose.type to LoadBalancer without tls",
         );
     }
 }
