@@ -102,10 +102,11 @@ pub async fn reconcile(server: &McpServer, context: &Context) -> Result<Action, 
 fn exposing_of(valid: &Valid, observed: &Observed) -> Exposing {
     let balancers = &valid.balancers;
     Exposing {
-        balancer: valid.balancer.clone(),
         url: hosts::external_url(valid),
         walled: valid.exposure.is_some() && valid.network.enabled && balancers.subnets.is_empty(),
         ungated: (!balancers.gates(&observed.standing.namespace)).then(|| balancers.gate_label()),
+        // The report knows better: it comes after the pass has written.
+        balancer: None,
     }
 }
 

@@ -10,7 +10,6 @@ use k8s_openapi::{
     api::core::v1::{Service, ServicePort},
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use mcp_crds::session::SessionMode;
 
 use super::{
     Valid,
@@ -86,9 +85,6 @@ fn annotations(server: &Valid, exposure: &Exposure, cross_zone: bool, listeners:
 /// long as its drain. Where clients belong to pods, what comes from one address goes to one pod.
 /// Source: <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html>.
 fn target_group(server: &Valid) -> String {
-    let sticky = match server.session_mode {
-        SessionMode::Stateful => ",stickiness.enabled=true,stickiness.type=source_ip",
-        SessionMode::Stateless => "",
-    };
+    let sticky = if server.stateful { ",stickiness.enabled=true,stickiness.type=source_ip" } else { "" };
     format!("preserve_client_ip.enabled=false,deregistration_delay.timeout_seconds={}{sticky}", server.drain_seconds)
 }

@@ -12,7 +12,6 @@ use k8s_openapi::{
     api::core::v1::{ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig},
     apimachinery::pkg::util::intstr::IntOrString,
 };
-use mcp_crds::session::SessionMode;
 
 use super::{ChildKind, Valid, labels, nlb, pod::MCP_PORT_NAME};
 use crate::vocabulary::discovery;
@@ -21,7 +20,6 @@ use crate::vocabulary::discovery;
 const AFFINITY_SECONDS: i32 = 3 * 60 * 60;
 
 pub(super) fn build(server: &Valid) -> Service {
-    let is_stateful = server.session_mode == SessionMode::Stateful;
     let mut metadata = labels::metadata(ChildKind::Service, server);
     metadata.labels.get_or_insert_default().insert(discovery::KAGENT_LABEL.to_owned(), "true".to_owned());
     metadata.annotations = Some(announcements(server));
@@ -30,8 +28,8 @@ pub(super) fn build(server: &Valid) -> Service {
         spec: Some(ServiceSpec {
             type_: Some("ClusterIP".to_owned()),
             internal_traffic_policy: Some("Cluster".to_owned()),
-            session_affinity: Some(if is_stateful { "ClientIP" } else { "None" }.to_owned()),
-            session_affinity_config: is_stateful.then_some(SessionAffinityConfig {
+            session_affinity: Some(if server.stateful { "ClientIP" } else { "None" }.to_owned()),
+            session_affinity_config: server.stateful.then_some(SessionAffinityConfig {
                 client_ip: Some(ClientIPConfig { timeout_seconds: Some(AFFINITY_SECONDS) }),
             }),
             selector: labels::selector(server).match_labels,

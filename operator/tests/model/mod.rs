@@ -1,7 +1,9 @@
 //! A small API server for laws of the core: server-side apply with owned fields, replaces, defaults, what Go leaves out,
 //! preconditions, deletion. And the operator's hand on it: a plan run the way `apply` runs it, cut off after any write.
 
+mod defaults;
 pub(crate) mod fates;
+mod fields;
 pub(crate) mod heard;
 pub(crate) mod specs;
 
@@ -15,8 +17,10 @@ use mcp_operator::{
         is_ours,
     },
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use defaults::{fill, is_valid, leave_out};
+use fields::{is_key, leaves, merge, remove, remove_entry, sort, unchanged};
 use specs::Asked;
 
 /// Kind and name.
@@ -266,238 +270,5 @@ impl Cluster {
             sort("", value);
         }
         content
-    }
-}
-
-/// Of some fields those that stayed as they were.
-fn unchanged(fields: &BTreeSet<Path>, before: &BTreeMap<Path, Value>, after: &BTreeMap<Path, Value>) -> BTreeSet<Path> {
-    fields.iter().filter(|path| before.get(*path) == after.get(*path)).cloned().collect()
-}
-
-/// Members that tell the entries of a list apart; none for lists that are one value.
-fn keys_of(list: &str) -> Option<&'static [&'static str]> {
-    match list {
-        "containers" | "initContainers" | "env" | "volumes" | "imagePullSecrets" => Some(&["name"]),
-        "volumeMounts" => Some(&["mountPath"]),
-        "ownerReferences" => Some(&["uid"]),
-        "ports" => Some(&["containerPort", "port", "protocol"]),
-        "topologySpreadConstraints" => Some(&["topologyKey", "whenUnsatisfiable"]),
-        _ => None,
-    }
-}
-
-/// Objects that are one value: selectors.
-fn is_atomic(name: &str) -> bool {
-    matches!(name, "selector" | "podSelector" | "namespaceSelector" | "labelSelector")
-}
-
-fn key(entry: &Value, keys: &[&str]) -> String {
-    keys.iter().map(|name| entry[*name].to_string()).collect::<Vec<_>>().join(",")
-}
-
-fn leaves(value: &Value) -> BTreeMap<Path, Value> {
-    fn walk(name: &str, value: &Value, path: &mut Path, found: &mut BTreeMap<Path, Value>) {
-        match value {
-            Value::Object(map) if !map.is_empty() && !is_atomic(name) => {
-                for (name, value) in map {
-                    path.push(name.clone());
-                    walk(name, value, path, found);
-                    path.pop();
-                }
-            }
-            Value::Array(list) if !list.is_empty() && keys_of(name).is_some() => {
-                for entry in list {
-                    path.push(key(entry, keys_of(name).unwrap_or_default()));
-                    walk("", entry, path, found);
-                    path.pop();
-                }
-            }
-            value => {
-                found.insert(path.clone(), value.clone());
-            }
-        }
-    }
-    let mut found = BTreeMap::new();
-    walk("", value, &mut Path::new(), &mut found);
-    found
-}
-
-/// Whether a path ends at a key of a list's entry.
-fn is_key(path: &[String]) -> bool {
-    let [.., list, _, member] = path else { return false };
-    keys_of(list).is_some_and(|keys| keys.contains(&member.as_str()))
-}
-
-/// Takes a field away, and what is empty without it.
-fn remove(name: &str, value: &mut Value, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else { return };
-    match value {
-        Value::Object(map) if rest.is_empty() => {
-            map.remove(first);
-        }
-        Value::Object(map) => {
-            let Some(member) = map.get_mut(first) else { return };
-            remove(first, member, rest);
-            if member.as_object().is_some_and(Map::is_empty) || member.as_array().is_some_and(Vec::is_empty) {
-                map.remove(first);
-            }
-        }
-        Value::Array(list) => {
-            let keys = keys_of(name).unwrap_or_default();
-            if let Some(entry) = list.iter_mut().find(|entry| key(entry, keys) == *first) {
-                remove("", entry, rest);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Takes an entry out of a list, unless it has fields of others.
-fn remove_entry(name: &str, value: &mut Value, path: &[String]) {
-    let Some((first, rest)) = path.split_first() else { return };
-    match value {
-        Value::Object(map) => {
-            if let Some(member) = map.get_mut(first) {
-                remove_entry(first, member, rest);
-            }
-        }
-        Value::Array(list) => {
-            let keys = keys_of(name).unwrap_or_default();
-            let Some(at) = list.iter().position(|entry| key(entry, keys) == *first) else { return };
-            if rest.len() > 1 {
-                remove_entry("", &mut list[at], rest);
-            } else if list[at].as_object().is_some_and(|entry| entry.keys().all(|name| keys.contains(&name.as_str()))) {
-                list.remove(at);
-            }
-        }
-        _ => {}
-    }
-}
-
-/// What the API server refuses: two sources where one may be.
-fn is_valid(value: &Value) -> bool {
-    let one_of =
-        |value: &Value, members: &[&str]| members.iter().filter(|name| value.get(**name).is_some()).count() < 2;
-    let sources = ["configMap", "secret", "emptyDir", "persistentVolumeClaim", "csi", "hostPath"];
-    let handlers = ["httpGet", "tcpSocket", "exec", "grpc"];
-    let spec = &value["spec"]["template"]["spec"];
-    let entries = |list: &'static str| spec[list].as_array().into_iter().flatten();
-    let env = entries("containers").flat_map(|container| container["env"].as_array().into_iter().flatten());
-    let from = ["secretKeyRef", "configMapKeyRef", "fieldRef"];
-    let mut probes = entries("containers")
-        .flat_map(|one| ["startupProbe", "readinessProbe", "livenessProbe"].map(|name| &one[name]));
-    entries("volumes").all(|volume| one_of(volume, &sources))
-        && env
-            .clone()
-            .all(|variable| one_of(variable, &["value", "valueFrom"]) && one_of(&variable["valueFrom"], &from))
-        && probes.all(|probe| one_of(probe, &handlers))
-        && one_of(&value["spec"], &["minAvailable", "maxUnavailable"])
-}
-
-/// What the API server sets by itself.
-fn fill(kind: ChildKind, value: &mut Value) {
-    let set = |value: &mut Value, name: &str, default: Value| {
-        if let Some(map) = value.as_object_mut() {
-            map.entry(name).or_insert(default);
-        }
-    };
-    match kind {
-        ChildKind::Deployment => {
-            set(&mut value["spec"], "replicas", json!(1));
-            set(value, "status", json!({"observedGeneration": 1}));
-            let spec = &mut value["spec"]["template"]["spec"];
-            for container in spec["containers"].as_array_mut().into_iter().flatten() {
-                set(container, "terminationMessagePath", json!("/dev/termination-log"));
-            }
-            for volume in spec["volumes"].as_array_mut().into_iter().flatten() {
-                for source in ["configMap", "secret"] {
-                    if let Some(source) = volume.get_mut(source) {
-                        set(source, "defaultMode", json!(420));
-                    }
-                }
-            }
-        }
-        ChildKind::Service => {
-            set(&mut value["spec"], "clusterIP", json!("10.96.0.7"));
-            set(&mut value["spec"], "clusterIPs", json!(["10.96.0.7"]));
-            set(&mut value["spec"], "ipFamilies", json!(["IPv4"]));
-            set(&mut value["spec"], "ipFamilyPolicy", json!("SingleStack"));
-            // What belongs to another type goes when the type does.
-            if value["spec"]["type"] != json!("LoadBalancer")
-                && let Some(spec) = value["spec"].as_object_mut()
-            {
-                for name in ["allocateLoadBalancerNodePorts", "externalTrafficPolicy", "loadBalancerClass"] {
-                    spec.remove(name);
-                }
-            }
-            set(value, "status", json!({"loadBalancer": {}}));
-        }
-        ChildKind::Ingress => set(value, "status", json!({"loadBalancer": {}})),
-        ChildKind::PodDisruptionBudget => set(value, "status", json!({"currentHealthy": 0})),
-        ChildKind::ScaledObject => set(value, "status", json!({"scaleTargetKind": "apps/v1.Deployment"})),
-        ChildKind::ServiceAccount | ChildKind::ConfigMap | ChildKind::NetworkPolicy => {}
-    }
-}
-
-/// Leaves out what Go does not write: zero values of members that are no pointers, and empty lists.
-fn leave_out(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            // A CSI source is the one that tells "not read-only" from "not said".
-            let csi = map.contains_key("driver");
-            map.retain(|name, value| match name.as_str() {
-                "readOnly" => csi || *value != json!(false),
-                "value" | "subPath" | "prefix" => *value != json!(""),
-                "annotations" | "labels" => !value.as_object().is_some_and(serde_json::Map::is_empty),
-                _ => !value.as_array().is_some_and(Vec::is_empty),
-            });
-            map.values_mut().for_each(leave_out);
-        }
-        Value::Array(list) => list.iter_mut().for_each(leave_out),
-        _ => {}
-    }
-}
-
-/// Brings lists whose order means nothing into one order.
-fn sort(name: &str, value: &mut Value) {
-    match value {
-        Value::Object(map) => map.iter_mut().for_each(|(name, value)| sort(name, value)),
-        Value::Array(list) => {
-            for entry in list.iter_mut() {
-                sort("", entry);
-            }
-            if let Some(keys) = keys_of(name) {
-                list.sort_by_key(|entry| key(entry, keys));
-            }
-        }
-        _ => {}
-    }
-}
-
-/// Server-side apply: what is wanted wins, the rest stays.
-fn merge(name: &str, wanted: &Value, live: &Value) -> Value {
-    match (wanted, live) {
-        (Value::Object(wanted), Value::Object(live)) if !is_atomic(name) => {
-            let mut merged = live.clone();
-            for (name, value) in wanted {
-                let next = live.get(name).map_or_else(|| value.clone(), |live| merge(name, value, live));
-                merged.insert(name.clone(), next);
-            }
-            Value::Object(merged)
-        }
-        (Value::Array(wanted), Value::Array(live)) if keys_of(name).is_some() => {
-            let keys = keys_of(name).unwrap_or_default();
-            let same = |left: &Value, right: &Value| key(left, keys) == key(right, keys);
-            let mut merged: Vec<_> = wanted
-                .iter()
-                .map(|entry| {
-                    let live = live.iter().find(|live| same(live, entry));
-                    live.map_or_else(|| entry.clone(), |live| merge("", entry, live))
-                })
-                .collect();
-            merged.extend(live.iter().filter(|live| !wanted.iter().any(|entry| same(entry, live))).cloned());
-            Value::Array(merged)
-        }
-        _ => wanted.clone(),
     }
 }

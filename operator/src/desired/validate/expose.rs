@@ -4,10 +4,9 @@ use mcp_crds::{
     McpServerSpec,
     auth::AuthMode,
     expose::{CrossZone, Expose, ExposeType, Scheme},
-    session::SessionMode,
 };
 
-use super::Problems;
+use super::{Problems, is_stateful};
 use crate::desired::{
     exposure::{Balancer, Exposure, IDLE_SECONDS, TLS_IDLE_SECONDS, is_internet_facing},
     network::Cidr,
@@ -142,13 +141,12 @@ fn open(spec: &McpServerSpec, expose: &Expose, problems: &mut Problems) {
 /// TLS listeners of Network Load Balancers know no stickiness.
 /// Source: <https://docs.aws.amazon.com/elasticloadbalancing/latest/network/edit-target-group-attributes.html>.
 fn sticky(spec: &McpServerSpec, expose: &Expose, problems: &mut Problems) {
-    let stateful = spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful);
     let loses = match expose.type_ {
         ExposeType::ClusterIP => false,
         ExposeType::LoadBalancer => expose.tls.is_some(),
         ExposeType::Ingress => true,
     };
-    if stateful && loses {
+    if is_stateful(spec) && loses {
         problems.add(
             "spec.session.mode",
             "is Stateful, and this load balancer would send a client to a pod that does not know its session: set it to \

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{EnvFromSource, EnvVar, ResourceRequirements, Volume, VolumeMount};
 use kube::ResourceExt;
-use mcp_crds::{McpServer, class::PodSecurity, scaling::Autoscaling, session::SessionMode};
+use mcp_crds::{McpServer, McpServerSpec, class::PodSecurity, scaling::Autoscaling, session::SessionMode};
 
 pub use bundled::is_guarded;
 pub use later::left_out;
@@ -42,6 +42,11 @@ use super::{
     scaled_object::Keda,
 };
 use crate::vocabulary::Reason;
+
+/// Whether a client belongs to a pod.
+fn is_stateful(spec: &McpServerSpec) -> bool {
+    spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful)
+}
 
 /// What the operator adds to every server: its settings, as far as objects depend on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +111,7 @@ pub struct Valid {
     /// Seconds in which running calls may end when a pod stops.
     pub drain_seconds: i32,
     /// Whether a client belongs to a pod.
-    pub session_mode: SessionMode,
+    pub stateful: bool,
     /// How one pod template follows another.
     pub strategy: Strategy,
     /// Secrets with which images are pulled.
@@ -233,7 +238,7 @@ pub fn validate(server: &McpServer, defaults: &Defaults) -> Result<Valid, Vec<Pr
             scheduling,
             probes,
             drain_seconds,
-            session_mode: spec.session.as_ref().map(|session| session.mode).unwrap_or_default(),
+            stateful: is_stateful(spec),
             strategy: state::strategy(spec),
             pull_secrets: spec.image_pull_secrets.iter().map(|secret| secret.name.clone()).collect(),
             pod_labels,

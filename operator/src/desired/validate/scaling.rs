@@ -1,8 +1,8 @@
 //! Autoscaling: bounds that fit together, and triggers that can tell anything.
 
-use mcp_crds::{McpServerSpec, session::SessionMode};
+use mcp_crds::McpServerSpec;
 
-use super::Problems;
+use super::{Problems, is_stateful};
 use crate::desired::scaled_object;
 
 pub(super) fn scaling(spec: &McpServerSpec, problems: &mut Problems) {
@@ -20,7 +20,7 @@ pub(super) fn scaling(spec: &McpServerSpec, problems: &mut Problems) {
              1 or add one",
         );
     }
-    if fewest == 0 && spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful) {
+    if fewest == 0 && is_stateful(spec) {
         problems
             .add("spec.autoscaling.minReplicas", "0 ends sessions: set it to 1 or more, or session.mode to Stateless");
     }

@@ -11,9 +11,9 @@ mod filesystem;
 mod record;
 mod upstream;
 
-use mcp_crds::{McpServerSpec, auth::AuthMode, session::SessionMode};
+use mcp_crds::{McpServerSpec, auth::AuthMode};
 
-use super::Problems;
+use super::{Problems, is_stateful};
 use crate::desired::bundled::Bundled;
 
 /// Whether a spec makes a bundled server ask who calls. Then the operator's probe shows a token; to no other server.
@@ -31,7 +31,7 @@ pub(super) fn bundled(spec: &McpServerSpec, image: &str, url: &str, problems: &m
         .or_else(|| kind.custom.as_ref().map(|it| custom::server(it, spec, problems)))
         .or_else(|| kind.filesystem.as_ref().map(|it| filesystem::server(it, spec, problems)))?;
     let mut server = Bundled { image: spec.image.clone().unwrap_or_else(|| image.to_owned()), ..server };
-    if spec.session.as_ref().is_some_and(|session| session.mode == SessionMode::Stateful) {
+    if is_stateful(spec) {
         server.set("sessions", "stateful");
     }
     door::add(&mut server, spec, url, problems);
