@@ -9,6 +9,7 @@ mod cargo;
 mod cluster;
 mod conformance;
 mod coverage;
+mod dependencies;
 mod disk;
 mod images;
 mod lint;
@@ -58,6 +59,9 @@ enum Task {
     Rbacgen,
     /// Everything that CI runs
     Test,
+    /// What this clone compiled of dependencies, for the other clones of this machine; a step of `test`
+    #[command(hide = true)]
+    Keep,
     /// The suites that run against a cluster; all of them, or those named
     E2e {
         /// Names of files under e2e/tests, without `.rs`
@@ -119,7 +123,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Up(forwarded) => cluster::up(&place, &forwarded.arguments),
         Task::Down(forwarded) => cluster::down(&place, &forwarded.arguments),
         Task::Cluster(forwarded) => cluster::cluster(&place, &forwarded.arguments),
-        Task::Check => step::run_all(&place, plan::check(&place)?),
+        Task::Check => {
+            dependencies::take(&place)?;
+            step::run_all(&place, plan::check(&place)?)
+        }
+        Task::Keep => dependencies::keep(&place).map(|()| ExitCode::SUCCESS),
         Task::Bench(Bench::Operator(forwarded)) => cluster::bench(&place, &forwarded.arguments),
         Task::Laws => step::run_all(&place, vec![plan::laws(&place)]),
         Task::Crdgen => cargo::crdgen(&place).map(|()| ExitCode::SUCCESS),
@@ -127,10 +135,12 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Fmt => step::run_all(&place, plan::fmt(&place)),
         Task::Test => {
             place.check_disk()?;
+            dependencies::take(&place)?;
             step::run_all(&place, plan::test(&place)?)
         }
         Task::E2e { suites } => {
             place.check_disk()?;
+            dependencies::take(&place)?;
             step::run_all(&place, plan::e2e(&place, &suites)?)
         }
         Task::Images(options) => {

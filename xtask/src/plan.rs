@@ -33,6 +33,7 @@ pub(crate) fn fmt(place: &Place) -> Vec<Step> {
 pub(crate) fn test(place: &Place) -> Result<Vec<Step>> {
     let mut steps =
         vec![format(place), clippy(place), build(place), unit(place)?.needs(BUILD), doc(place).needs(BUILD)];
+    steps.push(Step::new("keep", [own(place, &["keep"])?]).needs(BUILD));
     for suite in suites(place)? {
         steps.push(suite_step(place, &suite).needs(BUILD));
     }
