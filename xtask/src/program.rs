@@ -66,7 +66,9 @@ pub(crate) fn ensure(program: &str, packages: &[&str]) -> Result<()> {
     apt.env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
     // Fresh machines often carry a package list that is too old; a third-party list that fails does not matter.
     let _ = Command::new("apt-get").args(["update", "-qq"]).stdin(Stdio::null()).stdout(Stdio::null()).status();
-    apt.args(["install", "-y", "-qq", "--no-install-recommends"]).args(packages).stdout(Stdio::null());
+    // Another task may be installing too, or the machine its upgrades.
+    let patience = ["-o", "DPkg::Lock::Timeout=300"];
+    apt.args(["install", "-y", "-qq", "--no-install-recommends"]).args(patience).args(packages).stdout(Stdio::null());
     run(&mut apt).with_context(|| format!("`{program}` could not be installed"))
 }
 
