@@ -12,14 +12,17 @@ use std::{
 
 use crate::status::progress::Step;
 
-/// Longest hold: people look at a server that starts every few seconds.
+/// Longest hold of a server that starts alone: people look at it every few seconds.
 pub const HOLD: Duration = Duration::from_secs(3);
-/// Longest hold while a crowd is on its way.
-pub const HOLD_IN_CROWD: Duration = Duration::from_secs(30);
+/// By so much each server on its way makes the hold longer: about what one takes on two cores, so that the next step of a
+/// server, which comes when all others have had their turn, still finds the one before it unpublished.
+const HOLD_PER_SERVER: Duration = Duration::from_millis(100);
+/// Longest hold in the largest crowd.
+pub const HOLD_IN_CROWD: Duration = Duration::from_mins(2);
 /// So many servers on their way at once are a crowd: nobody watches each.
 const CROWD: usize = 32;
 /// A server that is gone never asks again; what is held for it is dropped by then.
-const FORGOTTEN: Duration = Duration::from_mins(1);
+const FORGOTTEN: Duration = Duration::from_mins(3);
 
 /// Since when steps are held back, by server.
 #[derive(Debug, Default)]
@@ -31,7 +34,8 @@ impl Pace {
     pub fn hold(&self, uid: &str, step: Step, now: Instant) -> Option<Duration> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let in_crowd = held.len() >= CROWD;
-        let longest = if in_crowd { HOLD_IN_CROWD } else { HOLD };
+        let servers = u32::try_from(held.len()).unwrap_or(u32::MAX);
+        let longest = HOLD_PER_SERVER.saturating_mul(servers).clamp(HOLD, HOLD_IN_CROWD);
         let Some(since) = held.get(uid).copied() else {
             if step == Step::First && !in_crowd {
                 return None;
@@ -53,9 +57,9 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// As many servers as make a crowd, all on their way since then.
-    fn crowd(pace: &Pace, since: Instant) {
-        for n in 0..CROWD {
+    /// So many servers, all on their way since then.
+    fn crowd(pace: &Pace, of: usize, since: Instant) {
+        for n in 0..of {
             let _ = pace.hold(&n.to_string(), Step::Next, since);
         }
     }
@@ -83,12 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn in_a_crowd_the_first_status_waits_too_and_all_wait_longer() {
+    fn in_a_crowd_the_first_status_waits_too() {
         let (pace, start) = (Pace::default(), Instant::now());
-        crowd(&pace, start);
-        assert_eq!(pace.hold("new", Step::First, start), Some(HOLD_IN_CROWD));
-        assert_eq!(pace.hold("0", Step::Next, start + HOLD), HOLD_IN_CROWD.checked_sub(HOLD));
-        assert_eq!(pace.hold("new", Step::First, start + HOLD_IN_CROWD), None);
+        crowd(&pace, CROWD, start);
+        assert!(pace.hold("new", Step::First, start).is_some());
         for n in 0..CROWD {
             pace.settled(&n.to_string());
         }
@@ -96,9 +98,19 @@ mod tests {
     }
 
     #[test]
+    fn the_larger_the_crowd_the_longer_all_wait_and_never_without_end() {
+        for (of, longest) in [(20, HOLD), (300, Duration::from_secs(30)), (5000, HOLD_IN_CROWD)] {
+            let (pace, start) = (Pace::default(), Instant::now());
+            crowd(&pace, of, start);
+            assert_eq!(pace.hold("0", Step::Next, start), Some(longest), "one of {of}");
+            assert_eq!(pace.hold("0", Step::Next, start + longest), None, "one of {of}");
+        }
+    }
+
+    #[test]
     fn what_is_held_for_servers_that_are_gone_is_dropped() {
         let (pace, start) = (Pace::default(), Instant::now());
-        crowd(&pace, start);
+        crowd(&pace, CROWD, start);
         let _ = pace.hold("late", Step::Next, start + FORGOTTEN);
         assert_eq!(pace.0.lock().unwrap().len(), 1);
     }
