@@ -158,7 +158,7 @@ async fn report(
         return Ok(again);
     }
     if let Some(step) = step(&observed.status, &status)
-        && let Some(wait) = context.pace.hold(&owner, step, Instant::now())
+        && let Some(wait) = context.pace.hold(&owner, step, context.metrics.queue.waiting(), Instant::now())
     {
         return Ok(again.into_iter().chain([wait]).min());
     }
