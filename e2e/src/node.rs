@@ -17,6 +17,24 @@ use crate::{
     progress::Progress,
 };
 
+/// npm may wait for ever on a connection that says nothing more: it gets so many seconds, and so many tries.
+const LIMIT: &str = "300";
+const TRIES: usize = 3;
+
+/// Installs the lock file in a directory.
+async fn fetch(target: &Path, progress: Progress) -> Result<()> {
+    let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-timeout=60000"];
+    for left in (0..TRIES).rev() {
+        let mut npm = Command::new("timeout");
+        npm.args(["--kill-after=5", LIMIT, "npm"]).args(words).current_dir(target);
+        match output(&mut npm).await {
+            Err(error) if left > 0 => progress.say(format_args!("npm ci failed, once more: {error:#}")),
+            done => return done.map(drop),
+        }
+    }
+    Ok(())
+}
+
 /// The packages of one lock file, installed.
 #[derive(Clone, Debug)]
 pub struct Packages {
@@ -42,8 +60,7 @@ impl Packages {
             for file in ["package.json", "package-lock.json"] {
                 std::fs::copy(files.join(file), target.join(file)).with_context(|| format!("copy {file}"))?;
             }
-            let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
-            output(Command::new("npm").args(words).current_dir(&target)).await?;
+            fetch(&target, progress).await?;
             std::fs::write(target.join(".complete"), "")?;
         }
         let modules = target.join("node_modules");

@@ -13,6 +13,24 @@ use sha2::{Digest, Sha256};
 use crate::place::Place;
 use crate::program;
 
+/// npm may wait for ever on a connection that says nothing more: it gets so many seconds, and so many tries.
+const LIMIT: &str = "300";
+const TRIES: usize = 3;
+
+/// Installs the lock file in a directory.
+fn fetch(home: &Path) -> Result<()> {
+    let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error", "--fetch-timeout=60000"];
+    for left in (0..TRIES).rev() {
+        let mut npm = Command::new("timeout");
+        npm.args(["--kill-after=5", LIMIT, "npm"]).args(words).current_dir(home).stdin(Stdio::null());
+        match program::run(&mut npm) {
+            Err(error) if left > 0 => eprintln!("xtask: npm ci failed, once more: {error:#}"),
+            done => return done,
+        }
+    }
+    Ok(())
+}
+
 /// The packages of one lock file, installed. Another lock file, another directory.
 #[derive(Debug)]
 pub(crate) struct Packages {
@@ -35,9 +53,7 @@ impl Packages {
             for name in ["package.json", "package-lock.json"] {
                 fs::copy(files.join(name), home.join(name)).with_context(|| format!("cannot copy {name}"))?;
             }
-            let mut npm = Command::new("npm");
-            npm.current_dir(&home).args(["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-            program::run(&mut npm)?;
+            fetch(&home)?;
             fs::write(&complete, "").with_context(|| format!("cannot write {}", complete.display()))?;
         }
         let modules = home.join("node_modules");
