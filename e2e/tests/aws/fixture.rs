@@ -12,6 +12,8 @@ use mcp_e2e::{
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::front::Front;
+
 /// The key whose requests MiniStack takes for those of the account's root.
 pub(crate) const ROOT: (&str, &str) = ("test", "test");
 /// A model that MiniStack knows.
@@ -21,6 +23,7 @@ pub(crate) struct Fixture {
     pub(crate) cache: Cache,
     pub(crate) moto: Emulator,
     pub(crate) ministack: Emulator,
+    _front: Front,
     /// What was made in MiniStack.
     pub(crate) made: Value,
     /// The server, with every tool.
@@ -36,8 +39,9 @@ impl Fixture {
         )?;
         let made = fill(&ministack).await?;
         costs(&moto).await?;
-        let server = server(ministack.url(), moto.url(), ROOT, &[]).await?;
-        Ok(Self { cache, moto, ministack, made, server })
+        let front = Front::of(&ministack, None).await?;
+        let server = server(&front.url, moto.url(), ROOT, &[]).await?;
+        Ok(Self { cache, moto, ministack, _front: front, made, server })
     }
 
     /// The id of something that was made.

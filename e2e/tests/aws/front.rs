@@ -1,25 +1,40 @@
 //! A front of MiniStack, for what it does not see in requests or does not do.
 //!
 //! MiniStack takes `Converse` for an IAM action, where AWS asks for `bedrock:InvokeModel`: the front names that in a header which
-//! MiniStack believes. What else was sent goes on as it came, signature and all. And a log query goes on for as long as the
-//! test likes, or CloudWatch Logs is away.
+//! MiniStack believes. In a CloudWatch request of the SDK, which is CBOR, it finds no action and lets it through: the same request
+//! in JSON is judged by it before (`emulators/cbor.py`). What else was sent goes on as it came, signature and all. Performance
+//! Insights, which MiniStack lacks, is a double that asks MiniStack who may. And a log query goes on for as long as the test
+//! likes, or CloudWatch Logs is away.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
     http::{HeaderValue, Response, StatusCode, header},
 };
+use mcp_e2e::{install::repository, ministack::Emulator};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::fixture::ROOT;
 
 const TARGET: &str = "x-amz-target";
 const LOGS: &str = "Logs_20140328.";
 const RESULTS: &str = "Logs_20140328.GetQueryResults";
+/// Where the SDK asks CloudWatch and Performance Insights: the operation follows.
+const CLOUDWATCH: &str = "/service/GraniteServiceVersion20100801/operation/";
+const INSIGHTS: &str = "/service/PerformanceInsightsv20180227/operation/";
 /// The largest request or answer.
 const LARGEST: usize = 4 * 1024 * 1024;
 
@@ -27,6 +42,8 @@ const LARGEST: usize = 4 * 1024 * 1024;
 pub(crate) struct Front {
     pub(crate) url: String,
     play: Arc<Play>,
+    /// What reads CBOR; it ends with its input.
+    _reader: Child,
 }
 
 /// What it plays.
@@ -39,20 +56,27 @@ struct Play {
 #[derive(Clone)]
 struct Behind {
     ministack: String,
+    reader: String,
     client: reqwest::Client,
     play: Arc<Play>,
 }
 
 impl Front {
-    pub(crate) async fn of(ministack: &str) -> Result<Self> {
+    /// Before that MiniStack, for requests of the root and of a user, whose key and secret these are.
+    pub(crate) async fn of(ministack: &Emulator, user: Option<(&str, &str)>) -> Result<Self> {
         let play = Arc::<Play>::default();
-        let behind =
-            Behind { ministack: ministack.to_owned(), client: reqwest::Client::new(), play: Arc::clone(&play) };
+        let (process, reader) = reader(ministack, user).await?;
+        let behind = Behind {
+            ministack: ministack.url().to_owned(),
+            reader,
+            client: reqwest::Client::new(),
+            play: Arc::clone(&play),
+        };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let routes = Router::new().fallback(forward).with_state(behind);
         tokio::spawn(async move { axum::serve(listener, routes).await });
-        Ok(Self { url, play })
+        Ok(Self { url, play, _reader: process })
     }
 
     /// From now on no log query comes to an end by itself.
@@ -64,6 +88,20 @@ impl Front {
     pub(crate) fn away(&self, whether: bool) {
         self.play.away.store(whether, Ordering::SeqCst);
     }
+}
+
+/// Starts what reads CBOR beside that MiniStack; where it answers.
+async fn reader(ministack: &Emulator, user: Option<(&str, &str)>) -> Result<(Child, String)> {
+    let mut command = Command::new(ministack.python());
+    command.arg(repository().join("e2e/emulators/cbor.py")).arg(ministack.url());
+    for (key, secret) in [ROOT].into_iter().chain(user) {
+        command.args([key, secret]);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+    let mut process = command.spawn().context("start cbor.py")?;
+    let stdout = process.stdout.take().context("no stdout")?;
+    let url = BufReader::new(stdout).lines().next_line().await?.context("cbor.py does not say where it answers")?;
+    Ok((process, url))
 }
 
 /// What the header has to say for a request to that path.
@@ -101,8 +139,18 @@ async fn answered(behind: &Behind, request: Request) -> Result<Response<Body>> {
     // How a body is framed is between neighbours; its length may be signed.
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::CONNECTION);
-    let sent = behind.client.request(head.method, format!("{}{place}", behind.ministack)).headers(headers).body(body);
-    let answer = sent.send().await?;
+    let mut answer = None;
+    if place.starts_with(CLOUDWATCH) || place.starts_with(INSIGHTS) {
+        let url = format!("{}{place}", behind.reader);
+        let read = behind.client.request(head.method.clone(), url).headers(headers.clone()).body(body.clone());
+        answer = Some(read.send().await?).filter(|answer| answer.status() != StatusCode::NO_CONTENT);
+    }
+    let answer = if let Some(answer) = answer {
+        answer
+    } else {
+        let url = format!("{}{place}", behind.ministack);
+        behind.client.request(head.method, url).headers(headers).body(body).send().await?
+    };
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     for name in [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION] {
         headers.remove(name);

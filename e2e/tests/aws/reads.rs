@@ -88,9 +88,26 @@ pub(crate) async fn databases(f: &Fixture) -> Result<()> {
 }
 
 pub(crate) async fn performance(f: &Fixture) -> Result<()> {
-    // Neither emulator has Performance Insights in the protocol of the SDK: the request goes out well formed, and is refused.
-    let error = f.server.fails("rds_get_performance", json!({"db_instance": "orders"})).await?;
-    ensure!(error.contains("pi:GetResourceMetrics"), "{error}");
+    let load = f.server.call("rds_get_performance", json!({"db_instance": "orders"})).await?;
+    ensure!(load["unit"] == "average active sessions" && load["period_seconds"] == 60, "{load}");
+    let series: Vec<(&str, f64, f64)> = load["series"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let number = |name: &str| one[name].as_f64().unwrap();
+            (one["group"].as_str().unwrap(), number("average"), number("peak"))
+        })
+        .collect();
+    let (cpu, io) = (("db.wait_event.name=CPU", 1.5, 1.5), ("db.wait_event.name=IO", 0.5, 0.5));
+    ensure!(series == [("total", 2.0, 2.0), cpu, io], "{load}");
+    let points = |load: &Value| load["series"][0]["points"].as_array().unwrap().len();
+    // Both ends are rounded outwards, as AWS does.
+    ensure!((60..=62).contains(&points(&load)), "{load}");
+    let asked = json!({"db_instance": "orders", "group_by": "db.user", "start": "1d"});
+    let load = f.server.call("rds_get_performance", asked).await?;
+    ensure!(load["period_seconds"] == 3600 && load["series"][1]["group"] == "db.user.name=CPU", "{load}");
+    ensure!((24..=26).contains(&points(&load)), "{load}");
     for (wrong, told) in [
         (json!({"db_instance": "orders", "group_by": "db.password"}), "group_by: expected db.wait_event"),
         (json!({"db_instance": "none"}), "not found in us-west-2: database \"none\""),

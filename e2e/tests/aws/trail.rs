@@ -89,7 +89,7 @@ async fn logged(server: &Server, said: &str) -> Result<()> {
 pub(crate) async fn kept(f: &Fixture) -> Result<()> {
     let ministack = Emulator::start(&f.cache, Kind::MiniStack { enforce: true }).await?;
     let mut user = User::create(&ministack, "mcp").await?;
-    let front = Front::of(ministack.url()).await?;
+    let front = Front::of(&ministack, None).await?;
     let (group, custom) = (format!("--audit-log-group={GROUP}"), binary().with_file_name("mcp-custom"));
     let arguments = ["--weather=off", "--writes=allow", "--audit=cloudwatch-logs", "--audit-required=true", &group];
     let environment = [
