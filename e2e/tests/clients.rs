@@ -3,6 +3,9 @@
 
 #![allow(clippy::indexing_slicing, reason = "a test")]
 
+#[path = "clients/alone.rs"]
+mod alone;
+
 use std::{
     net::{Ipv4Addr, TcpListener},
     path::PathBuf,
@@ -127,6 +130,10 @@ fn main() -> ExitCode {
         ("the TypeScript SDK 2 calls every server over stdio", |f| stdio(f, Client::TypeScriptV2).boxed_local()),
         ("the Inspector calls every server over stdio", |f| stdio(f, Client::Inspector).boxed_local()),
         ("the TypeScript SDK 2 reads prompts and resources, in both eras", |f| offer(f).boxed_local()),
+        (
+            "every server starts alone by the first command of its help, and a client by the configuration it prints",
+            |f| alone::starts(f).boxed_local(),
+        ),
         ("a page of an allowed origin calls, in both eras", |f| allowed_page(f).boxed_local()),
         ("a page of another origin cannot, in neither", |f| other_page(f).boxed_local()),
     ];
