@@ -1,11 +1,13 @@
 //! `images`: builds both Dockerfiles and, when asked, tries what is in the images.
 //!
-//! In: the Dockerfiles as they are. Out: two images in the engine's local storage and their sizes on stdout. What was
-//! built and verified is remembered by a fingerprint of what it was made of.
+//! In: the Dockerfiles as they are. Out: two images in the engine's local storage and their sizes on stdout; with those of
+//! each server alone, the sizes in the documentation. What was built and verified is remembered by a fingerprint of what it
+//! was made of.
 
 mod base;
 mod engine;
 mod fingerprint;
+mod sizes;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -60,7 +62,8 @@ pub(crate) struct Options {
     /// Only when a Dockerfile, the lock file or the toolchain has changed since the last success
     #[arg(long)]
     if_changed: bool,
-    /// Also an image of each server alone, as for a registry that shall hold no more than what runs
+    /// Also an image of each server alone, as for a registry that shall hold no more than what runs; records all sizes in
+    /// docs/servers/images.md
     #[arg(long)]
     each: bool,
 }
@@ -89,10 +92,15 @@ pub(crate) fn run(place: &Place, options: &Options) -> Result<()> {
         build.args(["--build-arg", &format!("REVISION={revision}"), "."]);
         program::run(&mut build)?;
     }
+    let mut sizes = Vec::new();
     for image in &images {
         let size = program::output(&mut engine.command(&["image", "inspect", "--format", "{{.Size}}", &image.name]))?;
         let bytes: f64 = size.parse().with_context(|| format!("the size of {} is `{size}`", image.name))?;
         println!("{} {:.1} MB", image.name, bytes / 1e6);
+        sizes.push((image.name.clone(), bytes));
+    }
+    if options.each {
+        sizes::record(place, &sizes, &revision)?;
     }
     if options.verify {
         eprintln!("images: [{:4} s] verifying", elapsed());
