@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::bench::{self, Bench};
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster, DEFAULT_NAME, Options, Provider, State, Tier};
-use crate::doubles::{self, Behaviour};
+use crate::doubles::{self, Behaviour, pod_identity};
 use crate::fake_kubelet::{self, Settings};
 use crate::install::command::Up;
 use crate::progress::Progress;
@@ -61,6 +61,19 @@ enum Command {
         behaviour: Behaviour,
         /// Where it listens
         listen: SocketAddr,
+    },
+    /// The double of EKS's agent for Pod Identity, which runs in each node
+    #[command(hide = true)]
+    PodIdentityAgent {
+        /// Where SDKs in pods find it
+        #[arg(long)]
+        listen: SocketAddr,
+        /// Where EKS Auth answers
+        #[arg(long)]
+        endpoint: String,
+        /// The cluster, as AWS calls it
+        #[arg(long)]
+        cluster_name: String,
     },
     /// The fake kubelet of tier controllers
     #[command(hide = true)]
@@ -177,6 +190,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode> {
         Command::Double { behaviour, listen } => {
             let serve = async { doubles::serve(behaviour, TcpListener::bind(listen).await?).await };
             runtime()?.block_on(serve)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::PodIdentityAgent { listen, endpoint, cluster_name } => {
+            runtime()?.block_on(pod_identity::agent::serve(listen, &endpoint, &cluster_name))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Resolve { name } => {

@@ -3,6 +3,8 @@
 //! In: a behaviour. Out: a listener that behaves so, on an address of 127.0.0.0/8 that belongs to this process, or in
 //! a pod. [`Behaviour::of_image`] says which image stands for which: the fake kubelet gives pods the address of it.
 
+pub mod pod_identity;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     sync::{

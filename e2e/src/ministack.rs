@@ -79,7 +79,7 @@ pub async fn command(cache: &Cache, kind: Kind, address: SocketAddr) -> Result<C
     Ok(command)
 }
 
-/// A running emulator on a free port of loopback. Ends when dropped.
+/// A running emulator on a free port, of loopback unless it was told otherwise. Ends when dropped.
 #[derive(Debug)]
 pub struct Emulator {
     url: String,
@@ -90,10 +90,15 @@ pub struct Emulator {
 }
 
 impl Emulator {
-    /// Starts it and waits until it answers.
+    /// Starts it on loopback and waits until it answers.
     pub async fn start(cache: &Cache, kind: Kind) -> Result<Self> {
+        Self::start_at(cache, kind, Ipv4Addr::LOCALHOST).await
+    }
+
+    /// The same at another address of this machine, such as the one at which pods reach it.
+    pub async fn start_at(cache: &Cache, kind: Kind, host: Ipv4Addr) -> Result<Self> {
         packages::ensure(cache, packages::NAMESPACES, crate::progress::Progress::start()).await?;
-        let address = free_address()?;
+        let address = free_address(host)?;
         let home = tempfile::Builder::new().prefix("mcp-eks-emulator-").tempdir().context("make a directory")?;
         let log = home.path().join("log");
         let output = std::fs::File::create(&log).context("create the emulator's log")?;
@@ -167,8 +172,8 @@ fn ending_with_us(command: &Command) -> Command {
     wrapped
 }
 
-fn free_address() -> Result<SocketAddr> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("find a free port")?;
+fn free_address(host: Ipv4Addr) -> Result<SocketAddr> {
+    let listener = TcpListener::bind((host, 0)).context("find a free port")?;
     listener.local_addr().context("find a free port")
 }
 
