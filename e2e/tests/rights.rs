@@ -169,13 +169,13 @@ async fn writes(fixture: &Fixture) -> Result<()> {
     ensure!(grants.len() > 20, "only {} rights to write were found", grants.len());
     each(grants, async |grant| {
         let space = Space::existing(&fixture.cluster.client(), &grant.namespace());
-        if grant.verb == "get" {
+        if grant.verb == "get" && grant.resource != "daemonsets" {
             // It looks at what is in its way.
             foreign::create(&space, &grant.resource).await?;
         }
         let mut spec = filesystem();
-        if grant.resource == "mcpservers" {
-            // The finalizer is written for an identity alone.
+        if matches!(grant.resource.as_str(), "mcpservers" | "daemonsets") {
+            // The finalizer is written for an identity alone, and the agent is looked for.
             spec["identity"] = json!({"roleArn": "arn:aws:iam::123456789012:role/reader"});
         }
         space.apply("files", spec).await?;

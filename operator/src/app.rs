@@ -20,7 +20,7 @@ use crate::{
     admin::{self, Health},
     client,
     context::Context,
-    controller::{self, backoff::Backoff, pace::Pace, sweep, watches},
+    controller::{self, agent::Agent, backoff::Backoff, pace::Pace, sweep, watches},
     debug::{self, Debug},
     desired::Defaults,
     events::Events,
@@ -102,6 +102,7 @@ pub async fn run(settings: Settings, logs: Logs) -> anyhow::Result<()> {
         backoff: Backoff::default(),
         metrics: metrics.clone(),
         identity,
+        agent: Agent::default(),
         probes: Probes::new(settings.probe, metrics.clone()),
     });
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;

@@ -18,7 +18,7 @@ use kube::{
 use mcp_crds::McpServerClass;
 
 use crate::{
-    controller::{backoff::Backoff, pace::Pace},
+    controller::{agent::Agent, backoff::Backoff, pace::Pace},
     desired::Defaults,
     events::Events,
     identity::tend::Tending,
@@ -62,6 +62,8 @@ pub struct Context {
     pub metrics: Arc<Metrics>,
     /// The associations of the cluster; nothing where the operator does not know which cluster it is.
     pub identity: Option<Tending>,
+    /// What is known of the agent by which pods get what their associations give.
+    pub agent: Agent,
     /// What is known of servers by MCP.
     pub probes: Arc<Probes>,
     /// The key by which the probe shows who it is.

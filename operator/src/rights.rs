@@ -10,6 +10,8 @@ use crate::keeper;
 pub const NAME: &str = "mcp-eks-operator";
 /// Namespace of the operator.
 pub const NAMESPACE: &str = "mcp-eks-system";
+/// Name of the DaemonSet that EKS's add-on for Pod Identity makes.
+pub const AGENT: &str = "eks-pod-identity-agent";
 /// Name of the ClusterRole of an operator that looks at one namespace, with what has none.
 const CLASSES: &str = "mcp-eks-operator-classes";
 /// Name of the Role by which a namespace lets its pods roll on Secrets.
@@ -76,10 +78,14 @@ pub const EVERYWHERE: &[Right] = &[
     right("keda.sh", "scaledobjects", PRUNED, "A child where KEDA decides the number of pods; what KEDA made of it."),
 ];
 
-/// Of what has no namespace.
+/// Of what has no namespace, or is in that of the cluster's own parts.
 pub const CLUSTER: &[Right] = &[
     right("mcp-eks.dev", "mcpserverclasses", &["list", "watch"], "What platform admins allow."),
     right("", "namespaces", &["list", "watch"], "Their labels, by which a class chooses who may name it."),
+    Right {
+        names: &[AGENT],
+        ..right("apps", "daemonsets", &["get"], "Whether the agent is there that gives pods their credentials for AWS.")
+    },
 ];
 
 /// In the operator's own namespace, by the name of their Role.
@@ -217,7 +223,7 @@ mod tests {
     fn the_grants_are_few_and_each_is_there_once() {
         let grants = |right: &'static Right| right.verbs.iter().map(|verb| (right.group, right.resource, verb));
         let everywhere = EVERYWHERE.iter().chain(CLUSTER).flat_map(grants).count();
-        assert!(everywhere <= 63, "{everywhere} grants outside of the operator's own namespace");
+        assert!(everywhere <= 64, "{everywhere} grants outside of the operator's own namespace");
         let all: Vec<_> = all().flat_map(grants).collect();
         assert_eq!(all.iter().collect::<BTreeSet<_>>().len(), all.len());
     }

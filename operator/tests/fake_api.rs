@@ -19,7 +19,7 @@ use kube::{
 use mcp_crds::McpServer;
 use mcp_operator::{
     context::{Context, Optional, Stores},
-    controller::{backoff::Backoff, pace::Pace, reconcile::reconcile},
+    controller::{agent::Agent, backoff::Backoff, pace::Pace, reconcile::reconcile},
     desired::{Defaults, scaled_object},
     error::{Class, Error},
     events::Events,
@@ -162,6 +162,7 @@ fn context(client: Client) -> Box<Context> {
         backoff: Backoff::default(),
         metrics: Arc::default(),
         identity: None,
+        agent: Agent::default(),
         probes: Probes::new(
             probe::Settings { interval: Duration::from_mins(5), service_address: None },
             Arc::default(),

@@ -76,7 +76,9 @@ impl Grant {
     pub(crate) fn told(&self) -> Told {
         match (self.is_look(), self.resource.as_str()) {
             // Nobody waits for KEDA, nor for what kubelet says of volumes.
-            (true, "scaledobjects" | "events") | (false, "mcpservers/status" | "events" | "leases") => Told::Log,
+            (true, "scaledobjects" | "events") | (false, "mcpservers/status" | "events" | "leases" | "daemonsets") => {
+                Told::Log
+            }
             (true, _) => Told::Readyz,
             (false, _) => Told::Status,
         }

@@ -148,6 +148,8 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
             ..Tended::default()
         };
     }
+    let namespace = server.namespace().unwrap_or_default();
+    let agentless = context.agent.is_missing(&context.client, &context.defaults.balancers, &namespace).await;
     match step(context, tending, server, wanted, &published).await {
         Ok(state) => {
             let mut identity = Identity::of(&state);
@@ -155,6 +157,9 @@ async fn want(context: &Context, server: &McpServer, wanted: &mut Wanted, observ
                 let proof = proof::judge(&observed.pods, annotated(observed).as_deref(), &token::hash(found));
                 identity = identity.proven(&proof, irsa(observed));
                 wanted.hash = Some(proof.annotation);
+                if agentless {
+                    identity = identity.agentless();
+                }
             }
             let again = match &state {
                 State::Ready(_) => resync(&owner),

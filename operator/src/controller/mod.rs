@@ -1,5 +1,6 @@
 //! When to work: the streams, and the loop that turns their events into reconciles.
 
+pub mod agent;
 pub mod backoff;
 pub mod guard;
 mod identity;

@@ -46,8 +46,9 @@ pub fn judge(pods: &[Arc<Pod>], annotation: Option<&str>, hash: &str) -> Proof {
     let Some(annotation) = annotation.filter(|annotation| hash_of(annotation) == hash) else {
         return Proof { annotation: hash.to_owned(), lacking: Vec::new(), anew: false, fargate: false };
     };
-    let lacking: Vec<_> = pods.iter().filter(|pod| counts(pod, annotation) && !carries(pod)).collect();
-    let fargate = lacking.iter().any(|pod| pod.labels().contains_key(FARGATE));
+    let lacking = pods.iter().filter(|pod| counts(pod, annotation) && (!carries(pod) || is_on_fargate(pod)));
+    let lacking: Vec<_> = lacking.collect();
+    let fargate = lacking.iter().any(|pod| is_on_fargate(pod));
     let anew = annotation != hash;
     let annotation =
         if lacking.is_empty() || anew || fargate { annotation.to_owned() } else { format!("{annotation}{ANEW}") };
@@ -62,6 +63,11 @@ fn counts(pod: &Pod, annotation: &str) -> bool {
     pod.metadata.deletion_timestamp.is_none()
         && !matches!(phase, Some("Failed" | "Succeeded"))
         && pod.annotations().get(IDENTITY_HASH).is_some_and(|has| has == annotation)
+}
+
+/// Whether a pod is where no agent can be: what it carries is of no use.
+fn is_on_fargate(pod: &Pod) -> bool {
+    pod.labels().contains_key(FARGATE)
 }
 
 /// Whether a pod has the variable and the token.
@@ -170,10 +176,16 @@ mod tests {
 
     #[test]
     fn starting_anew_does_not_help_on_fargate() {
-        let pods = [pod("a", "h", |pod| {
-            without_token(pod);
+        let on_fargate = |pod: &mut Value| {
             pod["metadata"]["labels"] = json!({"eks.amazonaws.com/fargate-profile": "fp"});
-        })];
-        assert_eq!(judge(&pods, Some("h"), "h"), Proof { fargate: true, ..proof("h", &["a"], false) });
+        };
+        let without = pod("a", "h", |pod| {
+            without_token(pod);
+            on_fargate(pod);
+        });
+        // What EKS put in is of no use there: no agent answers.
+        for pods in [[without], [pod("a", "h", on_fargate)]] {
+            assert_eq!(judge(&pods, Some("h"), "h"), Proof { fargate: true, ..proof("h", &["a"], false) });
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::conditions::Truth;
 use crate::{
     error::Error,
     identity::{Association, plan::Foreign, proof::Proof, tend::State, token},
+    rights::AGENT,
     vocabulary::Reason,
 };
 
@@ -65,7 +66,8 @@ impl Identity {
                      add-on eks-pod-identity-agent runs on their nodes; then restart the Deployment"
                 }
             };
-            self.message = format!("{}; but pod {first}{rest} carries no credentials of it: {next}", self.message);
+            let gets = if proof.fargate { "gets" } else { "carries" };
+            self.message = format!("{}; but pod {first}{rest} {gets} no credentials of it: {next}", self.message);
             (self.truth, self.reason) = (Truth::False, Reason::PodsPredateAssociation);
         }
         if let Some(role) = irsa {
@@ -73,6 +75,17 @@ impl Identity {
                            role instead: take it off";
             self.message = format!("{}; {warning} ({role})", self.message);
         }
+        self
+    }
+
+    /// The same in a cluster without the agent: pods carry the means to ask for credentials, and nobody answers.
+    #[must_use]
+    pub fn agentless(mut self) -> Self {
+        self.message = format!(
+            "{}; there is no DaemonSet {AGENT} in kube-system, from which pods get their credentials: install the EKS add-on \
+             of that name",
+            self.message
+        );
         self
     }
 
