@@ -16,7 +16,7 @@ use tokio::{
 use crate::{Fixture, judge, path};
 
 /// Time for what takes milliseconds on a quiet machine.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 pub(crate) async fn starts(f: &Fixture) -> Result<()> {
     let home = tempfile::tempdir()?;
