@@ -113,7 +113,8 @@ fn units_of(packages: &[String], profile: &Path) -> Result<BTreeSet<String>> {
     Ok(units.iter().filter(theirs).filter_map(|unit| hash_of(unit)).map(str::to_owned).collect())
 }
 
-/// Copies cargo's folders of a profile but for some units, and for what is there already.
+/// Copies cargo's folders of a profile but for some units. What is there already is written over: cargo compiles anew what
+/// is older than what it depends on, and this program's own dependencies were compiled a moment ago.
 fn copy_profile(from: &Path, to: &Path, without: &BTreeSet<String>) -> Result<()> {
     for folder in FOLDERS {
         for name in names(&from.join(folder))? {
@@ -145,9 +146,6 @@ fn names(directory: &Path) -> Result<Vec<String>> {
 fn copy(from: &Path, to: &Path) -> Result<()> {
     if from.is_dir() {
         names(from)?.iter().try_for_each(|name| copy(&from.join(name), &to.join(name)))?;
-        return Ok(());
-    }
-    if to.exists() {
         return Ok(());
     }
     let copied = || -> std::io::Result<()> {
@@ -182,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn members_stay_behind_times_are_kept_and_what_is_there_is_left() {
+    fn members_stay_behind_and_the_times_are_those_of_the_store_whatever_is_there() {
         let root = std::env::temp_dir().join(format!("xtask-dependencies-{}", std::process::id()));
         let (from, to) = (root.join("from"), root.join("to"));
         let (own, foreign) = ("aaaaaaaaaaaaaaaa", "bbbbbbbbbbbbbbbb");
@@ -206,7 +204,7 @@ mod tests {
         assert_eq!(names(&to.join("deps")).unwrap(), [format!("libserde-{foreign}.rlib")]);
         assert_eq!(names(&to.join(".fingerprint")).unwrap(), [format!("serde-{foreign}")]);
         assert_eq!(to.join(&rlib).metadata().unwrap().modified().unwrap(), old);
-        assert_eq!(fs::read_to_string(to.join(&print)).unwrap(), "compiled there");
+        assert_eq!(fs::read_to_string(to.join(&print)).unwrap(), "compiled here");
         fs::remove_dir_all(root).unwrap();
     }
 }
