@@ -47,7 +47,7 @@ const ROLES: &str = "/mcp/";
 const ELSEWHERE: [&str; 3] =
     ["eks:DeletePodIdentityAssociation", "eks:DescribePodIdentityAssociation", "eks:UpdatePodIdentityAssociation"];
 /// Time for pods to start or end on a busy machine: the grace period is 28 s.
-const ROLLOUT: Duration = Duration::from_secs(120);
+const ROLLOUT: Duration = Duration::from_mins(2);
 
 struct Fixture {
     cluster: Arc<Cluster>,
@@ -100,7 +100,7 @@ impl Fixture {
     }
 
     /// An AWS server with these tools and this role, whose SDK finds MiniStack.
-    fn server(&self, tools: &[&str], role: &str, more: Value) -> Value {
+    fn server(&self, tools: &[&str], role: &str, more: &Value) -> Value {
         let (host, port) = self.ministack.url().trim_start_matches("http://").split_once(':').unwrap();
         let mut identity = json!({"roleArn": self.role(role)});
         identity.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());

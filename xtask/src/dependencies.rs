@@ -65,8 +65,8 @@ fn store(place: &Place) -> Result<PathBuf> {
         hash.update(text);
     }
     hash.update(program::output(place.command("rustc").arg("-vV"))?);
-    let name: String = hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-    Ok(place.cache.join("dependencies").join(name))
+    let name = format!("{:x}", hash.finalize());
+    Ok(place.cache.join("dependencies").join(name.get(..32).unwrap_or(&name)))
 }
 
 /// What cargo says of this clone.
@@ -190,7 +190,7 @@ mod tests {
                 fs::write(from.join(&path), "compiled here").unwrap();
             }
         }
-        let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        let old = std::time::SystemTime::now() - std::time::Duration::from_hours(1);
         let rlib = format!("deps/libserde-{foreign}.rlib");
         File::options().append(true).open(from.join(&rlib)).unwrap().set_modified(old).unwrap();
         let print = format!(".fingerprint/serde-{foreign}/lib");

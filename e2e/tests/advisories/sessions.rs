@@ -59,8 +59,8 @@ pub(crate) async fn guess(_: &World) -> Result<()> {
     assert!(random.count() >= 30, "less than 120 random bits: {ids:?}");
     let live = open(&server, &[]);
     // Its neighbours, and those that are over, are nobody's.
-    let (head, last) = live.split_at(live.len() - 1);
-    let neighbours = "0123456789abcdef".chars().filter(|one| !last.contains(*one)).map(|one| format!("{head}{one}"));
+    let (head, end) = live.split_at(live.len() - 1);
+    let neighbours = "0123456789abcdef".chars().filter(|one| !end.contains(*one)).map(|one| format!("{head}{one}"));
     for id in neighbours.chain(ids.into_iter().take(16)) {
         assert_eq!(server.post(&[("mcp-session-id", &id)], &list).status, 404, "{id}");
     }

@@ -20,9 +20,9 @@ async fn redeemed(fixture: &Fixture, token: &str) -> Result<Result<(String, Stri
 
 pub(crate) async fn apart(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "apart").await?;
-    space.apply("one", fixture.server(WHOAMI, "reader", json!({}))).await?;
-    space.apply("two", fixture.server(WHOAMI, "writer", json!({}))).await?;
-    let mut plain = fixture.server(WHOAMI, "reader", json!({}));
+    space.apply("one", fixture.server(WHOAMI, "reader", &json!({}))).await?;
+    space.apply("two", fixture.server(WHOAMI, "writer", &json!({}))).await?;
+    let mut plain = fixture.server(WHOAMI, "reader", &json!({}));
     plain.as_object_mut().unwrap().remove("identity");
     space.apply("none", plain).await?;
     for name in ["one", "two", "none"] {
@@ -73,7 +73,7 @@ async fn gone(space: &Space, name: &str) -> Result<()> {
 
 pub(crate) async fn anew(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "anew").await?;
-    space.apply("aws", fixture.server(WHOAMI, "writer", json!({}))).await?;
+    space.apply("aws", fixture.server(WHOAMI, "writer", &json!({}))).await?;
     is_ready(&space, "aws").await?;
     let kept = token_of(&space, "aws").await?;
     let (first, role) = redeemed(fixture, &kept).await?.map_err(anyhow::Error::msg)?;
@@ -83,7 +83,7 @@ pub(crate) async fn anew(fixture: &Fixture) -> Result<()> {
     gone(&space, "aws").await?;
     ensure!(redeemed(fixture, &kept).await? == Err("ResourceNotFoundException".to_owned()));
     // One of the same name without rights gives the old token none, nor has it any itself.
-    let mut plain = fixture.server(WHOAMI, "writer", json!({}));
+    let mut plain = fixture.server(WHOAMI, "writer", &json!({}));
     plain.as_object_mut().unwrap().remove("identity");
     space.apply("aws", plain).await?;
     is_ready(&space, "aws").await?;
@@ -91,7 +91,7 @@ pub(crate) async fn anew(fixture: &Fixture) -> Result<()> {
     ensure!(redeemed(fixture, &kept).await? == Err("ResourceNotFoundException".to_owned()));
     space.delete("aws", ROLLOUT).await?;
     // One with less: an association of its own, and never again what the first had.
-    space.apply("aws", fixture.server(WHOAMI, "reader", json!({}))).await?;
+    space.apply("aws", fixture.server(WHOAMI, "reader", &json!({}))).await?;
     is_ready(&space, "aws").await?;
     let who = fixture.whoami(&space, "aws").await?;
     ensure!(who.starts_with("reader/"), "{who}");
@@ -104,7 +104,7 @@ pub(crate) async fn anew(fixture: &Fixture) -> Result<()> {
 
 pub(crate) async fn lost(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "lost").await?;
-    space.apply("aws", fixture.server(WHOAMI, "writer", json!({}))).await?;
+    space.apply("aws", fixture.server(WHOAMI, "writer", &json!({}))).await?;
     is_ready(&space, "aws").await?;
     let kept = token_of(&space, "aws").await?;
     ensure!(redeemed(fixture, &kept).await?.is_ok());
@@ -118,7 +118,7 @@ pub(crate) async fn lost(fixture: &Fixture) -> Result<()> {
     .await?;
     gone(&space, "aws").await?;
     ensure!(fixture.front.left() == 0, "{} answers were not lost", fixture.front.left());
-    space.apply("aws", fixture.server(WHOAMI, "reader", json!({}))).await?;
+    space.apply("aws", fixture.server(WHOAMI, "reader", &json!({}))).await?;
     is_ready(&space, "aws").await?;
     ensure!(fixture.whoami(&space, "aws").await?.starts_with("reader/"));
     let old = redeemed(fixture, &kept).await?;

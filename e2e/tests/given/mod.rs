@@ -38,7 +38,7 @@ pub(crate) async fn operator(fixture: &Fixture) -> Result<()> {
 pub(crate) async fn exactly(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "exactly").await?;
     let policy = json!({"sessionPolicy": {"type": "FromTools"}});
-    space.apply("aws", fixture.server(&["aws_whoami", "s3_list_objects"], "reader", policy)).await?;
+    space.apply("aws", fixture.server(&["aws_whoami", "s3_list_objects"], "reader", &policy)).await?;
     is_ready(&space, "aws").await?;
     let who = fixture.whoami(&space, "aws").await?;
     ensure!(who.starts_with("reader/eks-prod-aws-"), "{who}");
@@ -109,7 +109,7 @@ pub(crate) async fn healed(fixture: &Fixture) -> Result<()> {
     let space = Space::create(&fixture.cluster.client(), "early").await?;
     // As EKS may for some seconds: its webhook does not see the association yet.
     fixture.doubles.webhook().overlook("early", "aws", 1);
-    space.apply("aws", fixture.server(&["aws_whoami"], "reader", json!({}))).await?;
+    space.apply("aws", fixture.server(&["aws_whoami"], "reader", &json!({}))).await?;
     let early = suite::eventually("a pod was admitted without credentials", ROLLOUT, async || {
         let found = pods(&space, "aws").await?;
         Ok(found.into_iter().find(|pod| !carries(pod)).map(|pod| pod.name_any()).ok_or_else(|| "none".to_owned()))
