@@ -23,7 +23,9 @@ use crate::{AUDIENCE, BINARY, Fixture, REGION, ROLLOUT, carries, is_ready, pod, 
 
 pub(crate) async fn operator(fixture: &Fixture) -> Result<()> {
     let api: Api<Pod> = Api::namespaced(fixture.cluster.client(), OPERATOR_NAMESPACE);
-    let pods = api.list(&ListParams::default()).await?.items;
+    let mut pods = api.list(&ListParams::default()).await?.items;
+    // Those of the rollout that told it its cluster may still end.
+    pods.retain(|pod| pod.metadata.deletion_timestamp.is_none());
     ensure!(!pods.is_empty() && pods.iter().all(carries), "an operator without credentials");
     for pod in pods {
         let spec = pod.spec.as_ref().context("no spec")?;
