@@ -18,7 +18,13 @@ const LAST_WORDS: usize = 300;
 const ID: usize = 32;
 
 /// What a runtime says of a sandbox whose first process was killed: runc when it sees that, containerd when it comes later.
-const KILLED: [&str; 4] = ["OOM-killed", "memory limit too low", "signal: killed", "cannot start a stopped process"];
+const KILLED: [&str; 5] = [
+    "OOM-killed",
+    "memory limit too low",
+    "signal: killed",
+    "cannot start a stopped process",
+    "cannot start a container that has stopped",
+];
 
 /// What keeps pods from being ready.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -395,6 +395,7 @@ fn a_sandbox_that_cannot_be_made_is_explained_in_words_that_stay() {
     let later =
         format!("failed to start sandbox container task \"{}\": cannot start a stopped process", "8".repeat(64));
     assert_eq!(first, message(&later), "the next try ends a moment later");
+    assert_eq!(first, message("OCI runtime start failed: cannot start a container that has stopped: unknown"));
     let network = |id: &str| message(&format!("failed to setup network for sandbox \"{}\": no address", id.repeat(32)));
     assert!(network("a1").contains("sandbox \"…\": no address; look at the node"), "{}", network("a1"));
     assert_eq!(network("a1"), network("b2"));
